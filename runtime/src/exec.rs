@@ -1,0 +1,342 @@
+//! The executor: walks the schedule and hands each step's rows to a kernel.
+
+use crate::format::{NONE, OperatorRecord, PUSH_INPUT, Step};
+use crate::model::{Model, Tensor};
+use crate::observer::Observer;
+use crate::operator::Operator;
+use crate::{ALIGNMENT, Band, Element, Rows};
+use core::fmt;
+
+/// Why a run cannot start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The arena is smaller than [`Model::arena_len`].
+    ArenaLength {
+        /// Bytes needed.
+        needed: usize,
+        /// Bytes given.
+        given: usize,
+    },
+    /// The arena is not at an address that is a multiple of 16.
+    ArenaMisaligned,
+    /// The input has another size than the model's.
+    InputLength {
+        /// Bytes needed.
+        needed: usize,
+        /// Bytes given.
+        given: usize,
+    },
+    /// The output has another size than the model's.
+    OutputLength {
+        /// Bytes needed.
+        needed: usize,
+        /// Bytes given.
+        given: usize,
+    },
+    /// The arena never holds the whole input of this model: its rows are to be pushed.
+    PushesInput,
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ArenaLength { needed, given } => {
+                write!(f, "the arena has {given} bytes, the model needs {needed}")
+            }
+            Self::ArenaMisaligned => {
+                write!(
+                    f,
+                    "the arena is not at an address that is a multiple of 16; see sepconv::Aligned"
+                )
+            }
+            Self::InputLength { needed, given } => {
+                write!(f, "the input has {given} bytes, the model takes {needed}")
+            }
+            Self::OutputLength { needed, given } => {
+                write!(f, "the output has {given} bytes, the model gives {needed}")
+            }
+            Self::PushesInput => write!(
+                f,
+                "this model's input is pushed row by row; use Model::run or Model::start"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for RunError {}
+
+impl Model<'_> {
+    /// One inference: copies `input` in, runs, copies the output out. All three are as bytes (int16 values little-endian),
+    /// in NHWC order. `arena` has at least [`arena_len`](Self::arena_len) bytes at an address that is a multiple of 16.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError`] if a size or the alignment is wrong; nothing has run then.
+    pub fn run(&self, input: &[i8], arena: &mut [i8], output: &mut [i8]) -> Result<(), RunError> {
+        self.run_observed(input, arena, output, &mut ())
+    }
+
+    /// As [`run`](Self::run), telling an observer of every step.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn run_observed<O: Observer>(
+        &self,
+        input: &[i8],
+        arena: &mut [i8],
+        output: &mut [i8],
+        observer: &mut O,
+    ) -> Result<(), RunError> {
+        let (needed, given) = (self.input().bytes(), input.len());
+        if needed != given {
+            return Err(RunError::InputLength { needed, given });
+        }
+        let (needed, given) = (self.output().bytes(), output.len());
+        if needed != given {
+            return Err(RunError::OutputLength { needed, given });
+        }
+        let mut session = self.start(arena)?;
+        let mut unread = input;
+        if !self.pushes_input() {
+            copy(
+                session.rows_of(&self.input(), 0, self.input().shape.height as usize),
+                input,
+            );
+        }
+        while let Some(rows) = session.next_rows_observed(observer) {
+            let (now, later) = unread.split_at_checked(rows.len()).unwrap_or((unread, &[]));
+            copy(rows, now);
+            unread = later;
+        }
+        copy(output, session.output());
+        Ok(())
+    }
+
+    /// The input in the arena, to be filled before [`invoke`](Self::invoke).
+    ///
+    /// # Errors
+    ///
+    /// [`RunError`] if the arena is too small, or if this model's rows are to be pushed.
+    pub fn input_mut<'a>(&self, arena: &'a mut [i8]) -> Result<&'a mut [i8], RunError> {
+        self.check_arena(arena)?;
+        if self.pushes_input() {
+            return Err(RunError::PushesInput);
+        }
+        let input = self.input();
+        Ok(arena
+            .get_mut(input.offset..input.offset + input.bytes())
+            .unwrap_or(&mut []))
+    }
+
+    /// Runs on the input that lies in the arena and returns the output, which lies there too.
+    ///
+    /// # Errors
+    ///
+    /// As [`input_mut`](Self::input_mut).
+    pub fn invoke<'a>(&self, arena: &'a mut [i8]) -> Result<&'a [i8], RunError> {
+        if self.pushes_input() {
+            return Err(RunError::PushesInput);
+        }
+        let mut session = self.start(arena)?;
+        while session.next_rows().is_some() {}
+        let output = self.output();
+        Ok(arena
+            .get(output.offset..output.offset + output.bytes())
+            .unwrap_or(&[]))
+    }
+
+    /// Starts an inference that takes its input row by row.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError`] if the arena is too small or not aligned.
+    pub fn start<'a>(&'a self, arena: &'a mut [i8]) -> Result<Session<'a>, RunError> {
+        self.check_arena(arena)?;
+        Ok(Session {
+            model: self,
+            arena,
+            next: 0,
+        })
+    }
+
+    fn check_arena(&self, arena: &[i8]) -> Result<(), RunError> {
+        let (needed, given) = (self.arena_len(), arena.len());
+        if given < needed {
+            return Err(RunError::ArenaLength { needed, given });
+        }
+        if arena.as_ptr().align_offset(ALIGNMENT) != 0 {
+            return Err(RunError::ArenaMisaligned);
+        }
+        Ok(())
+    }
+}
+
+/// An inference under way, which asks for input rows when it needs them.
+///
+/// ```no_run
+/// # fn camera_row(row: &mut [i8]) {}
+/// # fn classify(model: &sepconv::Model, arena: &mut [i8]) -> Result<(), sepconv::RunError> {
+/// let mut session = model.start(arena)?;
+/// while let Some(rows) = session.next_rows() {
+///     camera_row(rows);
+/// }
+/// let scores = session.output();
+/// # Ok(())
+/// # }
+/// ```
+pub struct Session<'a> {
+    model: &'a Model<'a>,
+    arena: &'a mut [i8],
+    next: usize,
+}
+
+impl Session<'_> {
+    /// Runs until input rows are needed and returns them to be filled; `None` once the output is complete. A model whose
+    /// whole input lies in the arena ([`Model::input_mut`]) asks for none.
+    pub fn next_rows(&mut self) -> Option<&mut [i8]> {
+        self.next_rows_observed(&mut ())
+    }
+
+    /// As [`next_rows`](Self::next_rows), telling an observer of every step.
+    pub fn next_rows_observed<O: Observer>(&mut self, observer: &mut O) -> Option<&mut [i8]> {
+        loop {
+            let step = self.model.step(self.next)?;
+            self.next += 1;
+            if step.operator == PUSH_INPUT {
+                let input = self.model.input();
+                return Some(self.rows_of(&input, step.first_row as usize, step.rows as usize));
+            }
+            execute(self.model, &step, self.arena, observer);
+        }
+    }
+
+    /// The output; complete once [`next_rows`](Self::next_rows) has returned `None`.
+    pub fn output(&self) -> &[i8] {
+        let output = self.model.output();
+        self.arena
+            .get(output.offset..output.offset + output.bytes())
+            .unwrap_or(&[])
+    }
+
+    fn rows_of(&mut self, tensor: &Tensor, first: usize, rows: usize) -> &mut [i8] {
+        let start = tensor.offset + first.checked_rem(tensor.ring_rows).unwrap_or(0) * tensor.row_bytes();
+        self.arena
+            .get_mut(start..start + rows * tensor.row_bytes())
+            .unwrap_or(&mut [])
+    }
+}
+
+/// `copy_from_slice` without its panic.
+pub(crate) fn copy(to: &mut [i8], from: &[i8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+}
+
+/// Runs one step. The model view has proven that nothing in here returns early.
+fn execute<O: Observer>(model: &Model, step: &Step, arena: &mut [i8], observer: &mut O) -> Option<()> {
+    let number = step.operator as usize;
+    observer.before(number);
+    let record = model.record(number)?;
+    let output = model.tensor(record.output);
+    let (first_row, rows) = (step.first_row as usize, step.rows as usize);
+    let start = output.offset + first_row.checked_rem(output.ring_rows)? * output.row_bytes();
+
+    let arena = arena.get_mut(..model.arena_len())?;
+    let (activations, scratch) =
+        arena.split_at_mut_checked(model.arena_len().checked_sub(model.scratch_len())?)?;
+    let (below, rest) = activations.split_at_mut_checked(start)?;
+    let (data, above) = rest.split_at_mut_checked(rows * output.row_bytes())?;
+    let memory = Memory {
+        below,
+        above_start: start + data.len(),
+        above,
+    };
+    let mut band = Band {
+        data,
+        first_row,
+        rows,
+        shape: output.shape,
+        element: output.element,
+    };
+    dispatch(model, &record, &memory, &mut band, scratch)?;
+    observer.after(number, first_row, band.data);
+    Some(())
+}
+
+/// The arena around the written band.
+struct Memory<'a> {
+    below: &'a [i8],
+    above: &'a [i8],
+    above_start: usize,
+}
+
+impl<'a> Memory<'a> {
+    #[inline]
+    fn rows(&self, tensor: &Tensor) -> Rows<'a> {
+        Rows {
+            below: self.below,
+            above: self.above,
+            above_start: self.above_start,
+            offset: tensor.offset,
+            ring_rows: tensor.ring_rows,
+            row_bytes: tensor.row_bytes(),
+            shape: tensor.shape,
+            element: tensor.element,
+        }
+    }
+}
+
+fn dispatch(
+    model: &Model,
+    record: &OperatorRecord,
+    memory: &Memory,
+    band: &mut Band,
+    scratch: &mut [i8],
+) -> Option<()> {
+    let kernels = model.kernels;
+    let [a, b, ..] = record.inputs;
+    let input = memory.rows(&model.tensor(a));
+    let wide = input.element == Element::Int16;
+    match model.decode(record)? {
+        Operator::Convolution(linear) => {
+            kernels.convolution.of(wide, linear.weight_bits)?(&linear, &input, band, scratch)
+        }
+        Operator::Depthwise(linear) => {
+            kernels.depthwise.of(wide, linear.weight_bits)?(&linear, &input, band, scratch)
+        }
+        Operator::Pointwise(linear) => {
+            kernels.pointwise.of(wide, linear.weight_bits)?(&linear, &input, band, scratch)
+        }
+        Operator::FullyConnected(linear) => {
+            kernels.fully_connected.of(wide, linear.weight_bits)?(&linear, &input, band, scratch)
+        }
+        Operator::Add(binary) => kernels.add.of(wide)?(&binary, &input, &memory.rows(&model.tensor(b)), band),
+        Operator::Mul(binary) => kernels.mul.of(wide)?(&binary, &input, &memory.rows(&model.tensor(b)), band),
+        Operator::AveragePool(pool) => kernels.average_pool.of(wide)?(&pool, &input, band),
+        Operator::MaxPool(pool) => kernels.max_pool.of(wide)?(&pool, &input, band),
+        Operator::Mean(mean) => kernels.mean.of(wide)?(&mean, &input, band),
+        Operator::Pad(pad) => kernels.pad?(&pad, &input, band),
+        Operator::Concatenation(concatenation) => {
+            let inputs = record.inputs.map(|number| {
+                if number == NONE {
+                    Rows::EMPTY
+                } else {
+                    memory.rows(&model.tensor(number))
+                }
+            });
+            let count = record.inputs.iter().take_while(|number| **number != NONE).count();
+            kernels.concatenation?(&concatenation, inputs.get(..count)?, band)
+        }
+        Operator::Reshape => kernels.reshape?(&(), &input, band),
+        Operator::Softmax(softmax) => kernels.softmax?(&softmax, &input, band),
+        Operator::Lookup(lookup) => kernels.lookup?(&lookup, &input, band),
+        Operator::Requantize(requantize) => kernels.requantize?(&requantize, &input, band),
+        Operator::ResizeNearest(resize) => kernels.resize_nearest?(&resize, &input, band),
+        Operator::Transpose(transpose) => kernels.transpose?(&transpose, &input, band),
+        Operator::ArgMax(_) => kernels.arg_max?(&(), &input, band),
+    }
+    Some(())
+}

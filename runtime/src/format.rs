@@ -1,0 +1,254 @@
+//! The `.sepc` file, byte by byte.
+//!
+//! All numbers are little-endian. Sections start at multiples of 16 bytes from the start of the file, and the file itself
+//! is to be placed at an address that is a multiple of 16.
+//!
+//! | section | what |
+//! |---|---|
+//! | header | [`Header`], 64 bytes |
+//! | tensors | `tensor_count` × [`TensorRecord`], 32 bytes each |
+//! | operators | `operator_count` × [`OperatorRecord`], 80 bytes each, in order of execution |
+//! | steps | `step_count` × [`Step`], 8 bytes each: the schedule |
+//! | constants | weights, biases, multipliers, shifts and tables; what operators refer to is aligned to 16 |
+//! | metadata | a JSON object in UTF-8 for people and host tools (names, classes, preprocessing); the runtime skips it |
+//!
+//! **Memory.** Every tensor lives in one arena at a fixed `offset`, in a ring of `ring_rows` rows: row r is found
+//! `(r mod ring_rows) × row bytes` after the offset. A whole tensor is a ring as tall as the tensor. The last
+//! `scratch_len` bytes of the arena are for kernels.
+//!
+//! **Schedule.** A step computes some rows of one operator's output, or (operator [`PUSH_INPUT`]) waits for rows of the
+//! network's input. Running an operator whole, fusing a depthwise convolution with the pointwise one after it, and
+//! streaming a chain of operators row by row are nothing but different schedules and ring heights.
+
+/// The first four bytes of a file.
+pub const MAGIC: [u8; 4] = *b"SEPC";
+/// The version of the format that this crate reads.
+pub const VERSION: u16 = 1;
+/// "No tensor", in lists of inputs.
+pub const NONE: u16 = 0xffff;
+/// The operator of a step that waits for rows of the network's input.
+pub const PUSH_INPUT: u16 = 0xffff;
+/// Bytes before the part of the file that the CRC covers.
+pub const CRC_START: usize = 16;
+/// How many inputs an operator has at most.
+pub const MAX_INPUTS: usize = 4;
+
+/// Declares a record: its fields in order without padding, and its conversions from and to bytes.
+macro_rules! record {
+    ($(#[$doc:meta])* $name:ident, $size:literal { $($(#[$field_doc:meta])* $field:ident: $kind:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $kind,)* }
+
+        impl $name {
+            /// The bytes that a record takes in a file.
+            pub const SIZE: usize = $size;
+
+            /// Reads a record, whatever its values.
+            #[inline]
+            pub fn from_bytes(bytes: &[u8; $size]) -> Self {
+                let mut at = 0;
+                Self { $($field: <$kind as Field>::read(bytes, &mut at),)* }
+            }
+
+            /// The record as it stands in a file.
+            pub fn to_bytes(&self) -> [u8; $size] {
+                let mut bytes = [0; $size];
+                let mut at = 0;
+                $(self.$field.write(&mut bytes, &mut at);)*
+                bytes
+            }
+        }
+    };
+}
+
+/// A number, or an array of numbers, in a record. Reading past the end gives zeros: the sizes are tested.
+trait Field {
+    fn read(bytes: &[u8], at: &mut usize) -> Self;
+    fn write(&self, bytes: &mut [u8], at: &mut usize);
+}
+
+macro_rules! number_fields {
+    ($($number:ty),*) => {$(
+        impl Field for $number {
+            #[inline(always)]
+            fn read(bytes: &[u8], at: &mut usize) -> Self {
+                let value = bytes.get(*at..).and_then(|rest| rest.first_chunk()).map_or_else(Default::default, |raw| Self::from_le_bytes(*raw));
+                *at += size_of::<Self>();
+                value
+            }
+            fn write(&self, bytes: &mut [u8], at: &mut usize) {
+                for (to, from) in bytes.iter_mut().skip(*at).zip(self.to_le_bytes()) {
+                    *to = from;
+                }
+                *at += size_of::<Self>();
+            }
+        }
+    )*};
+}
+number_fields!(u8, u16, u32, i16, i32, f32);
+
+impl<T: Field + Copy, const N: usize> Field for [T; N] {
+    #[inline(always)]
+    fn read(bytes: &[u8], at: &mut usize) -> Self {
+        core::array::from_fn(|_| T::read(bytes, at))
+    }
+    fn write(&self, bytes: &mut [u8], at: &mut usize) {
+        for value in self {
+            value.write(bytes, at);
+        }
+    }
+}
+
+record! {
+    /// What a file begins with. Offsets are in bytes from the start of the file.
+    Header, 64 {
+        /// [`MAGIC`].
+        magic: [u8; 4],
+        /// [`VERSION`].
+        version: u16,
+        /// 0.
+        flags: u16,
+        /// Bytes of the whole file.
+        file_len: u32,
+        /// CRC-32 of all bytes from [`CRC_START`] on.
+        crc32: u32,
+        /// Bytes of the arena, scratch included.
+        arena_len: u32,
+        /// Bytes at the end of the arena for the kernels' own use.
+        scratch_len: u32,
+        /// The number of tensors.
+        tensor_count: u16,
+        /// The number of operators.
+        operator_count: u16,
+        /// The number of steps.
+        step_count: u32,
+        /// The tensor that the caller fills.
+        input: u16,
+        /// The tensor that the caller reads.
+        output: u16,
+        /// Where the tensor records are.
+        tensors_offset: u32,
+        /// Where the operator records are.
+        operators_offset: u32,
+        /// Where the steps are.
+        steps_offset: u32,
+        /// Where the constants are.
+        constants_offset: u32,
+        /// Bytes of constants.
+        constants_len: u32,
+        /// Where the metadata is.
+        metadata_offset: u32,
+        /// Bytes of metadata.
+        metadata_len: u32,
+    }
+}
+
+record! {
+    /// A tensor: `real = scale × (q − zero_point)`.
+    TensorRecord, 32 {
+        /// 0: int8, 1: int16.
+        element: u8,
+        /// 0.
+        reserved: u8,
+        /// The quantized value of the real number zero.
+        zero_point: i16,
+        /// The real size of one quantization step; integer execution never reads it.
+        scale: f32,
+        /// Rows.
+        height: u32,
+        /// Pixels in a row.
+        width: u32,
+        /// Values in a pixel.
+        channels: u32,
+        /// Rows that the arena holds at a time.
+        ring_rows: u32,
+        /// Where the ring starts in the arena.
+        offset: u32,
+        /// 0.
+        reserved_end: u32,
+    }
+}
+
+record! {
+    /// An operator. Fields that its kind does not use are 0. Offsets are in bytes from the start of the constants.
+    OperatorRecord, 80 {
+        /// A [`Kind`](crate::operator::Kind).
+        kind: u8,
+        /// How the constants are arranged: a [`Layout`](crate::operator::Layout).
+        layout: u8,
+        /// Bits of a weight: 8 or 4.
+        weight_bits: u8,
+        /// 0.
+        reserved: u8,
+        /// Input tensors, [`NONE`] from the first unused on.
+        inputs: [u16; MAX_INPUTS],
+        /// The output tensor.
+        output: u16,
+        /// The least output value.
+        activation_min: i16,
+        /// The greatest output value.
+        activation_max: i16,
+        /// Rows of the window.
+        kernel_height: u16,
+        /// Columns of the window.
+        kernel_width: u16,
+        /// Input rows from one output row to the next.
+        stride_height: u8,
+        /// Input columns from one output column to the next.
+        stride_width: u8,
+        /// Input rows from one row of the window to the next.
+        dilation_height: u8,
+        /// Input columns from one column of the window to the next.
+        dilation_width: u8,
+        /// Rows of padding above the input.
+        pad_top: u16,
+        /// Columns of padding left of the input.
+        pad_left: u16,
+        /// 0.
+        reserved_end: u16,
+        /// Where the weights (or the table, or the constant operand) are.
+        weights_offset: u32,
+        /// Their bytes.
+        weights_len: u32,
+        /// Where the biases are, one an output channel: i32, or i64 with int16 activations.
+        bias_offset: u32,
+        /// Where the mantissas of the output multipliers are: an i32 (Q31) an output channel.
+        multipliers_offset: u32,
+        /// Where the shifts of the output multipliers are: an i8 an output channel.
+        shifts_offset: u32,
+        /// What else the kind needs; see the kind.
+        params: [i32; 7],
+    }
+}
+
+record! {
+    /// One step of the schedule: compute rows `first_row .. first_row + rows` of an operator's output.
+    Step, 8 {
+        /// The operator's number, or [`PUSH_INPUT`].
+        operator: u16,
+        /// 0.
+        reserved: u16,
+        /// The first row.
+        first_row: u16,
+        /// How many rows.
+        rows: u16,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_fill_their_sizes_exactly() {
+        // Every bit of the bytes must come back, so no field is beyond the end and no byte belongs to none.
+        fn bytes<const N: usize>() -> [u8; N] {
+            core::array::from_fn(|i| (i * 7 + 1) as u8)
+        }
+        assert_eq!(Header::from_bytes(&bytes()).to_bytes(), bytes());
+        assert_eq!(TensorRecord::from_bytes(&bytes()).to_bytes(), bytes());
+        assert_eq!(OperatorRecord::from_bytes(&bytes()).to_bytes(), bytes());
+        assert_eq!(Step::from_bytes(&bytes()).to_bytes(), bytes());
+    }
+}

@@ -1,0 +1,152 @@
+//! Kernels: the functions that compute bands of output rows, in one table per instruction set.
+//!
+//! [`reference`] is plain scalar Rust and is the specification; every other table is tested for equality with it, bit
+//! for bit. A table may leave out kernels (`None`): a model that needs one is refused when its view is made, and what no
+//! table names is not linked.
+
+pub mod reference;
+
+use crate::operator::{
+    Binary, Concatenation, Layout, Linear, Lookup, Mean, Pad, Pool, Requantize, ResizeNearest, Softmax,
+    Transpose,
+};
+use crate::{Band, Rows};
+
+/// Computes rows of a convolution, depthwise, pointwise or fully connected operator. The last argument is scratch memory.
+pub type LinearKernel = fn(&Linear, &Rows, &mut Band, &mut [i8]);
+/// Computes rows of an elementwise operator of two tensors.
+pub type BinaryKernel = fn(&Binary, &Rows, &Rows, &mut Band);
+/// Computes rows of an operator of one tensor with parameters `P`.
+pub type UnaryKernel<P> = fn(&P, &Rows, &mut Band);
+
+/// Kernels of a linear operator, by the types of activations and weights.
+#[derive(Clone, Copy, Debug)]
+pub struct LinearKernels {
+    /// int8 activations, int8 weights.
+    pub int8: Option<LinearKernel>,
+    /// int8 activations, int4 weights.
+    pub int4: Option<LinearKernel>,
+    /// int16 activations, int8 weights.
+    pub int16: Option<LinearKernel>,
+}
+
+impl LinearKernels {
+    /// No kernels.
+    pub const NONE: Self = Self {
+        int8: None,
+        int4: None,
+        int16: None,
+    };
+
+    /// The kernel for int16 (`wide`) or int8 activations and weights of so many bits.
+    #[inline]
+    pub fn of(&self, wide: bool, weight_bits: u8) -> Option<LinearKernel> {
+        match (wide, weight_bits) {
+            (false, 4) => self.int4,
+            (false, _) => self.int8,
+            (true, _) => self.int16,
+        }
+    }
+}
+
+/// Kernels of an operator, by the type of activations.
+#[derive(Clone, Copy, Debug)]
+pub struct ElementKernels<K> {
+    /// int8 activations.
+    pub int8: Option<K>,
+    /// int16 activations.
+    pub int16: Option<K>,
+}
+
+impl<K: Copy> ElementKernels<K> {
+    /// No kernels.
+    pub const NONE: Self = Self {
+        int8: None,
+        int16: None,
+    };
+
+    /// The kernel for int16 (`wide`) or int8 activations.
+    #[inline]
+    pub fn of(&self, wide: bool) -> Option<K> {
+        if wide { self.int16 } else { self.int8 }
+    }
+}
+
+/// One instruction set's kernels.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernels {
+    /// The name that `--isa` and reports use.
+    pub name: &'static str,
+    /// The layouts of constants that these kernels read.
+    pub layouts: &'static [Layout],
+    /// Convolution with any window.
+    pub convolution: LinearKernels,
+    /// Depthwise convolution.
+    pub depthwise: LinearKernels,
+    /// Pointwise convolution.
+    pub pointwise: LinearKernels,
+    /// Fully connected.
+    pub fully_connected: LinearKernels,
+    /// Elementwise sum.
+    pub add: ElementKernels<BinaryKernel>,
+    /// Elementwise product.
+    pub mul: ElementKernels<BinaryKernel>,
+    /// Average pooling.
+    pub average_pool: ElementKernels<UnaryKernel<Pool>>,
+    /// Max pooling.
+    pub max_pool: ElementKernels<UnaryKernel<Pool>>,
+    /// Mean over height and width.
+    pub mean: ElementKernels<UnaryKernel<Mean>>,
+    /// Padding, of any element.
+    pub pad: Option<UnaryKernel<Pad>>,
+    /// Concatenation, of any element.
+    pub concatenation: Option<fn(&Concatenation, &[Rows], &mut Band)>,
+    /// Reshape, of any element.
+    pub reshape: Option<UnaryKernel<()>>,
+    /// Softmax of int8 into int8 or int16.
+    pub softmax: Option<UnaryKernel<Softmax>>,
+    /// Table lookup.
+    pub lookup: Option<fn(&Lookup, &Rows, &mut Band)>,
+    /// Requantization between any elements.
+    pub requantize: Option<UnaryKernel<Requantize>>,
+    /// Nearest-neighbour resizing, of any element.
+    pub resize_nearest: Option<fn(&ResizeNearest, &Rows, &mut Band)>,
+    /// Transposition, of any element.
+    pub transpose: Option<UnaryKernel<Transpose>>,
+    /// Argmax of int8 into int16.
+    pub arg_max: Option<UnaryKernel<()>>,
+}
+
+impl Kernels {
+    /// No kernels, to build tables on.
+    pub const NONE: Self = Self {
+        name: "none",
+        layouts: &[],
+        convolution: LinearKernels::NONE,
+        depthwise: LinearKernels::NONE,
+        pointwise: LinearKernels::NONE,
+        fully_connected: LinearKernels::NONE,
+        add: ElementKernels::NONE,
+        mul: ElementKernels::NONE,
+        average_pool: ElementKernels::NONE,
+        max_pool: ElementKernels::NONE,
+        mean: ElementKernels::NONE,
+        pad: None,
+        concatenation: None,
+        reshape: None,
+        softmax: None,
+        lookup: None,
+        requantize: None,
+        resize_nearest: None,
+        transpose: None,
+        arg_max: None,
+    };
+}
+
+/// All tables compiled in for this processor family, the most capable last. The machine may not have all of them.
+pub const ALL: &[&Kernels] = &[&reference::KERNELS];
+
+/// The best table that this machine can run.
+pub fn best() -> &'static Kernels {
+    &reference::KERNELS
+}

@@ -1,0 +1,356 @@
+//! The check of operators: wiring, shapes, constants and parameters.
+
+use super::{Model, ModelError, Tensor};
+use crate::format::{MAX_INPUTS, NONE, OperatorRecord};
+use crate::kernels::Kernels;
+use crate::operator::{Kind, Layout, Operator, Window};
+use crate::{Element, Shape};
+
+/// Multipliers and shifts that [`Multiplier::from_real`](crate::fixed_point::Multiplier::from_real) can give.
+fn multiplier_is_sound(mantissa: i32, shift: i32) -> bool {
+    mantissa >= 0 && (-31..=30).contains(&shift)
+}
+
+pub(super) fn check(model: &Model) -> Result<(), ModelError> {
+    for number in 0..model.operator_count() {
+        let operator = number as u16;
+        let record = model.record(number).ok_or(ModelError::Section)?;
+        let kind = Kind::from_code(record.kind).ok_or(ModelError::Kind { operator })?;
+        let layout_error = ModelError::Layout {
+            operator,
+            layout: record.layout,
+        };
+        let layout = Layout::from_code(record.layout).ok_or(layout_error)?;
+        if !model.kernels.layouts.contains(&layout) {
+            return Err(layout_error);
+        }
+        wiring(model, &record, kind, number).ok_or(ModelError::Wiring { operator })?;
+        let decoded = model.decode(&record).ok_or(ModelError::Kind { operator })?;
+        let input = model.tensor(record.inputs[0]);
+        let output = model.tensor(record.output);
+        if !shapes(model, &record, &decoded, &input, &output) {
+            return Err(ModelError::Shape { operator });
+        }
+        if !constants(model, &record, &decoded, &input, &output) {
+            return Err(ModelError::Constants { operator });
+        }
+        if !parameters(&record, &decoded, &output) {
+            return Err(ModelError::Parameter { operator });
+        }
+        if !has_kernel(model.kernels, &decoded, input.element) {
+            return Err(ModelError::NoKernel { operator });
+        }
+    }
+    // The caller reads what an operator has computed.
+    if !(0..model.operator_count())
+        .any(|n| model.record(n).is_some_and(|r| r.output == model.output_number()))
+    {
+        return Err(ModelError::Wiring { operator: NONE });
+    }
+    Ok(())
+}
+
+/// The number of inputs fits the kind; each is the network's input or computed before; nothing is computed twice.
+fn wiring(model: &Model, record: &OperatorRecord, kind: Kind, number: usize) -> Option<()> {
+    let count = record.inputs.iter().take_while(|input| **input != NONE).count();
+    let wanted = match kind {
+        Kind::Add | Kind::Mul if record.weights_len == 0 => 2..=2,
+        Kind::Concatenation => 1..=MAX_INPUTS,
+        _ => 1..=1,
+    };
+    let rest_unused = record.inputs.iter().skip(count).all(|input| *input == NONE);
+    let computed_before =
+        |tensor: u16| (0..number).any(|n| model.record(n).is_some_and(|earlier| earlier.output == tensor));
+    let inputs_known = record
+        .inputs
+        .iter()
+        .take(count)
+        .all(|input| *input == model.input_number() || computed_before(*input));
+    let output_new = (record.output as usize) < model.tensor_count()
+        && record.output != model.input_number()
+        && !computed_before(record.output);
+    (wanted.contains(&count) && rest_unused && inputs_known && output_new).then_some(())
+}
+
+fn shapes(
+    model: &Model,
+    record: &OperatorRecord,
+    operator: &Operator,
+    input: &Tensor,
+    output: &Tensor,
+) -> bool {
+    let (from, to) = (input.shape, output.shape);
+    let same_element = input.element == output.element;
+    match operator {
+        Operator::Convolution(linear) => same_element && window_fits(&linear.window, from, to),
+        Operator::Depthwise(linear) => {
+            same_element && window_fits(&linear.window, from, to) && to.channels.is_multiple_of(from.channels)
+        }
+        Operator::Pointwise(linear) => {
+            same_element
+                && linear.window == Window::UNIT
+                && (from.height, from.width) == (to.height, to.width)
+        }
+        Operator::FullyConnected(_) => same_element && to.pixels() == 1,
+        Operator::Add(binary) | Operator::Mul(binary) => {
+            let second = model.tensor(record.inputs[1]);
+            let second_fits = if binary.constant.is_empty() {
+                let (b, vector) = (second.shape, second.shape.pixels() == 1);
+                second.element == input.element
+                    && (b == from || vector && (b.channels == from.channels || b.channels == 1))
+            } else {
+                true
+            };
+            same_element && from == to && second_fits
+        }
+        Operator::AveragePool(pool) | Operator::MaxPool(pool) => {
+            same_element && window_fits(&pool.window, from, to) && from.channels == to.channels
+        }
+        Operator::Mean(_) => same_element && to == Shape::vector(from.channels),
+        Operator::Pad(pad) => {
+            let covers = |before: u32, from: u32, to: u32| before as u64 + from as u64 <= to as u64;
+            same_element
+                && covers(pad.top, from.height, to.height)
+                && covers(pad.left, from.width, to.width)
+                && covers(pad.front, from.channels, to.channels)
+        }
+        Operator::Concatenation(concatenation) => {
+            same_element && concatenation_fits(model, record, concatenation.axis, to)
+        }
+        Operator::Reshape => same_element && from.values() == to.values(),
+        Operator::Softmax(_) => input.element == Element::Int8 && from == to,
+        Operator::Lookup(_) => input.element == Element::Int8 && same_element && from == to,
+        Operator::Requantize(_) => from == to,
+        Operator::ResizeNearest(_) => same_element && from.channels == to.channels,
+        Operator::Transpose(transpose) => {
+            let [a, b, c] = transpose.permutation;
+            let axis = |axis| {
+                [from.height, from.width, from.channels]
+                    .get(axis as usize)
+                    .copied()
+            };
+            let mut sorted = [a, b, c];
+            sorted.sort_unstable();
+            same_element
+                && sorted == [0, 1, 2]
+                && (axis(a), axis(b), axis(c)) == (Some(to.height), Some(to.width), Some(to.channels))
+        }
+        Operator::ArgMax(_) => {
+            let found = Shape::new(from.height, from.width, 1);
+            input.element == Element::Int8
+                && output.element == Element::Int16
+                && to == found
+                && from.channels <= 0x7fff
+        }
+    }
+}
+
+/// Every window covers at least one element of the input. Bounds on its fields keep products within 32 bits.
+fn window_fits(window: &Window, from: Shape, to: Shape) -> bool {
+    let axis = |kernel: usize, stride: usize, dilation: usize, pad: usize, from: u32, to: u32| {
+        let extent = kernel.saturating_sub(1) * dilation + 1;
+        kernel > 0
+            && stride > 0
+            && dilation > 0
+            && pad < extent
+            && kernel <= from as usize + 2 * pad.max(extent / 2)
+            && (to as usize - 1) * stride < from as usize + pad
+    };
+    axis(
+        window.kernel_height,
+        window.stride_height,
+        window.dilation_height,
+        window.pad_top,
+        from.height,
+        to.height,
+    ) && axis(
+        window.kernel_width,
+        window.stride_width,
+        window.dilation_width,
+        window.pad_left,
+        from.width,
+        to.width,
+    )
+}
+
+fn concatenation_fits(model: &Model, record: &OperatorRecord, axis: u8, to: Shape) -> bool {
+    let mut total = 0u64;
+    for input in record.inputs.iter().take_while(|input| **input != NONE) {
+        let tensor = model.tensor(*input);
+        let shape = tensor.shape;
+        let (along, others_match) = match axis {
+            0 => (
+                shape.height,
+                (shape.width, shape.channels) == (to.width, to.channels),
+            ),
+            1 => (
+                shape.width,
+                (shape.height, shape.channels) == (to.height, to.channels),
+            ),
+            2 => (
+                shape.channels,
+                (shape.height, shape.width) == (to.height, to.width),
+            ),
+            _ => return false,
+        };
+        if !others_match || tensor.element != model.tensor(record.output).element {
+            return false;
+        }
+        total += along as u64;
+    }
+    let along = match axis {
+        0 => to.height,
+        1 => to.width,
+        _ => to.channels,
+    };
+    total == along as u64
+}
+
+fn constants(
+    model: &Model,
+    record: &OperatorRecord,
+    operator: &Operator,
+    input: &Tensor,
+    output: &Tensor,
+) -> bool {
+    let len = record.weights_len as usize;
+    let end = record.weights_offset as usize + len;
+    if end > model.constants_len() || !record.weights_offset.is_multiple_of(16) {
+        return false;
+    }
+    let (from, to) = (input.shape, output.shape);
+    match operator {
+        Operator::Convolution(linear) | Operator::Depthwise(linear) => {
+            let window = linear.window.kernel_height as u64 * linear.window.kernel_width as u64;
+            let depth = if matches!(operator, Operator::Depthwise(_)) {
+                1
+            } else {
+                from.channels as u64
+            };
+            linear_constants(model, record, linear.layout, window * depth, input, output)
+        }
+        Operator::Pointwise(linear) => {
+            linear_constants(model, record, linear.layout, from.channels as u64, input, output)
+        }
+        Operator::FullyConnected(linear) => {
+            linear_constants(model, record, linear.layout, from.values() as u64, input, output)
+        }
+        Operator::Add(_) | Operator::Mul(_) if len > 0 => {
+            input.element == Element::Int8 && (len == 1 || len == to.channels as usize)
+        }
+        Operator::Lookup(_) => len == 256,
+        Operator::ResizeNearest(resize) => {
+            let sound = |bytes: &[u8], count: u32, limit: u32| {
+                bytes.len() == count as usize * 2
+                    && bytes
+                        .as_chunks()
+                        .0
+                        .iter()
+                        .all(|raw| (u16::from_le_bytes(*raw) as u32) < limit)
+            };
+            let rows = resize
+                .rows
+                .as_chunks()
+                .0
+                .iter()
+                .map(|raw| u16::from_le_bytes(*raw));
+            sound(resize.rows, to.height, from.height)
+                && sound(resize.columns, to.width, from.width)
+                && rows.is_sorted()
+        }
+        _ => len == 0,
+    }
+}
+
+/// Weights, biases, multipliers and shifts of a linear operator with `weights_per_channel` weights an output channel.
+fn linear_constants(
+    model: &Model,
+    record: &OperatorRecord,
+    layout: Layout,
+    weights_per_channel: u64,
+    input: &Tensor,
+    output: &Tensor,
+) -> bool {
+    let channels = output.shape.channels as u64;
+    let Some(weights) = weights_per_channel.checked_mul(channels) else {
+        return false;
+    };
+    let bytes = match record.weight_bits {
+        8 => weights,
+        4 if input.element == Element::Int8 => weights.div_ceil(2),
+        _ => return false,
+    };
+    match layout {
+        Layout::Plain => {
+            let bias_bytes = if input.element == Element::Int16 { 8 } else { 4 };
+            let within = |offset: u32, bytes: u64, alignment: u32| {
+                offset.is_multiple_of(alignment) && offset as u64 + bytes <= model.constants_len() as u64
+            };
+            record.weights_len as u64 == bytes
+                && within(record.bias_offset, channels * bias_bytes, bias_bytes as u32)
+                && within(record.multipliers_offset, channels * 4, 4)
+                && within(record.shifts_offset, channels, 1)
+        }
+    }
+}
+
+fn parameters(record: &OperatorRecord, operator: &Operator, output: &Tensor) -> bool {
+    let range = match output.element {
+        Element::Int8 => -128..=127,
+        Element::Int16 => -32768..=32767,
+    };
+    let (least, greatest) = (record.activation_min as i32, record.activation_max as i32);
+    let [p0, p1, p2, p3, p4, p5, _] = record.params;
+    let activation = range.contains(&least) && range.contains(&greatest) && least <= greatest;
+    activation
+        && match operator {
+            Operator::Convolution(linear)
+            | Operator::Depthwise(linear)
+            | Operator::Pointwise(linear)
+            | Operator::FullyConnected(linear) => (0..linear.shifts.len()).all(|channel| {
+                let multiplier = linear.multiplier(channel);
+                multiplier_is_sound(multiplier.mantissa.to_bits(), multiplier.shift as i32)
+            }),
+            Operator::Add(binary) => {
+                multiplier_is_sound(p0, p1)
+                    && multiplier_is_sound(p2, p3)
+                    && multiplier_is_sound(p4, p5)
+                    && binary.left_shift <= 20
+            }
+            Operator::Mul(_) => multiplier_is_sound(p4, p5),
+            Operator::Mean(_) | Operator::Softmax(_) | Operator::Requantize(_) => multiplier_is_sound(p0, p1),
+            Operator::Pad(pad) => range.contains(&pad.value),
+            Operator::AveragePool(_)
+            | Operator::MaxPool(_)
+            | Operator::Concatenation(_)
+            | Operator::Reshape
+            | Operator::Lookup(_)
+            | Operator::ResizeNearest(_)
+            | Operator::Transpose(_)
+            | Operator::ArgMax(_) => true,
+        }
+}
+
+fn has_kernel(kernels: &Kernels, operator: &Operator, element: Element) -> bool {
+    let wide = element == Element::Int16;
+    match operator {
+        Operator::Convolution(linear) => kernels.convolution.of(wide, linear.weight_bits).is_some(),
+        Operator::Depthwise(linear) => kernels.depthwise.of(wide, linear.weight_bits).is_some(),
+        Operator::Pointwise(linear) => kernels.pointwise.of(wide, linear.weight_bits).is_some(),
+        Operator::FullyConnected(linear) => kernels.fully_connected.of(wide, linear.weight_bits).is_some(),
+        Operator::Add(_) => kernels.add.of(wide).is_some(),
+        Operator::Mul(_) => kernels.mul.of(wide).is_some(),
+        Operator::AveragePool(_) => kernels.average_pool.of(wide).is_some(),
+        Operator::MaxPool(_) => kernels.max_pool.of(wide).is_some(),
+        Operator::Mean(_) => kernels.mean.of(wide).is_some(),
+        Operator::Pad(_) => kernels.pad.is_some(),
+        Operator::Concatenation(_) => kernels.concatenation.is_some(),
+        Operator::Reshape => kernels.reshape.is_some(),
+        Operator::Softmax(_) => kernels.softmax.is_some(),
+        Operator::Lookup(_) => kernels.lookup.is_some(),
+        Operator::Requantize(_) => kernels.requantize.is_some(),
+        Operator::ResizeNearest(_) => kernels.resize_nearest.is_some(),
+        Operator::Transpose(_) => kernels.transpose.is_some(),
+        Operator::ArgMax(_) => kernels.arg_max.is_some(),
+    }
+}

@@ -1,0 +1,116 @@
+//! Which input rows an output row needs.
+
+use super::Operator;
+use crate::Shape;
+
+/// The geometry of a sliding window. Output (y, x) reads input rows `y × stride_height − pad_top + k × dilation_height`
+/// for k in `0..kernel_height`, and columns likewise; what lies outside the input is padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Rows of the window.
+    pub kernel_height: usize,
+    /// Columns of the window.
+    pub kernel_width: usize,
+    /// Input rows from one output row to the next.
+    pub stride_height: usize,
+    /// Input columns from one output column to the next.
+    pub stride_width: usize,
+    /// Input rows from one row of the window to the next.
+    pub dilation_height: usize,
+    /// Input columns from one column of the window to the next.
+    pub dilation_width: usize,
+    /// Rows of padding above the input.
+    pub pad_top: usize,
+    /// Columns of padding left of the input.
+    pub pad_left: usize,
+}
+
+impl Window {
+    /// One element, moved by one.
+    pub const UNIT: Window = Window {
+        kernel_height: 1,
+        kernel_width: 1,
+        stride_height: 1,
+        stride_width: 1,
+        dilation_height: 1,
+        dilation_width: 1,
+        pad_top: 0,
+        pad_left: 0,
+    };
+
+    /// The input row that row `k` of the window reads for output row `y`; `None` in the padding.
+    #[inline]
+    pub fn input_row(&self, y: usize, k: usize, height: u32) -> Option<usize> {
+        (y * self.stride_height + k * self.dilation_height)
+            .checked_sub(self.pad_top)
+            .filter(|row| *row < height as usize)
+    }
+
+    /// The input column that column `k` of the window reads for output column `x`; `None` in the padding.
+    #[inline]
+    pub fn input_column(&self, x: usize, k: usize, width: u32) -> Option<usize> {
+        (x * self.stride_width + k * self.dilation_width)
+            .checked_sub(self.pad_left)
+            .filter(|column| *column < width as usize)
+    }
+
+    /// The input rows `from..to` within `0..height` that output rows `first..first + rows` read.
+    fn rows(&self, first: usize, rows: usize, height: usize) -> (usize, usize) {
+        let from = (first * self.stride_height).saturating_sub(self.pad_top);
+        let last = (first + rows).saturating_sub(1) * self.stride_height
+            + self.kernel_height.saturating_sub(1) * self.dilation_height;
+        (
+            (from).min(height),
+            (last + 1).saturating_sub(self.pad_top).min(height),
+        )
+    }
+}
+
+/// The rows `from..to` of input number `number` (of shape `input`) that an operator reads to compute rows
+/// `first..first + rows` of its output. Operators that mix all rows read all of them.
+pub fn input_rows(
+    operator: &Operator,
+    number: usize,
+    input: Shape,
+    first: usize,
+    rows: usize,
+) -> (usize, usize) {
+    let height = input.height as usize;
+    match operator {
+        Operator::Convolution(linear) | Operator::Depthwise(linear) => {
+            linear.window.rows(first, rows, height)
+        }
+        Operator::AveragePool(pool) | Operator::MaxPool(pool) => pool.window.rows(first, rows, height),
+        // A vector operand is broadcast: all of it is read.
+        Operator::Add(_) | Operator::Mul(_) if number == 1 && input.pixels() == 1 => (0, 1),
+        Operator::Pointwise(_)
+        | Operator::Add(_)
+        | Operator::Mul(_)
+        | Operator::Softmax(_)
+        | Operator::Lookup(_)
+        | Operator::Requantize(_)
+        | Operator::ArgMax(_) => (first.min(height), (first + rows).min(height)),
+        Operator::Concatenation(concatenation) if concatenation.axis > 0 => {
+            (first.min(height), (first + rows).min(height))
+        }
+        Operator::Pad(pad) => {
+            let top = pad.top as usize;
+            (
+                first.saturating_sub(top).min(height),
+                (first + rows).saturating_sub(top).min(height),
+            )
+        }
+        Operator::ResizeNearest(resize) => {
+            let last = (first + rows).saturating_sub(1);
+            (
+                resize.source_row(first).min(height),
+                (resize.source_row(last) + 1).min(height),
+            )
+        }
+        Operator::FullyConnected(_)
+        | Operator::Mean(_)
+        | Operator::Concatenation(_)
+        | Operator::Reshape
+        | Operator::Transpose(_) => (0, height),
+    }
+}

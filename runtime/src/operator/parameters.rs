@@ -1,0 +1,215 @@
+//! The parameters of each kind of operator.
+
+use super::{Layout, Window};
+use crate::fixed_point::Multiplier;
+
+/// Parameters of convolution, depthwise, pointwise and fully connected operators: a weighted sum of inputs, a bias, and
+/// requantization per output channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Linear<'m> {
+    /// The window; 1 × 1 for pointwise and fully connected.
+    pub window: Window,
+    /// How the constants are arranged. With any layout but plain, `weights` holds all of them.
+    pub layout: Layout,
+    /// Bits of a weight, 8 or 4. Four-bit weights are two a byte, the first in the low half, without gaps between rows.
+    pub weight_bits: u8,
+    /// Weights as bytes; see [`Kind`](super::Kind) for their order.
+    pub weights: &'m [u8],
+    /// Biases, i32 each (i64 with int16 activations), little-endian.
+    pub bias: &'m [u8],
+    /// Mantissas of the output multipliers, i32 each, little-endian.
+    pub multipliers: &'m [u8],
+    /// Shifts of the output multipliers, i8 each.
+    pub shifts: &'m [u8],
+    /// The input's zero point, which padding stands for.
+    pub input_zero_point: i32,
+    /// The output's zero point.
+    pub output_zero_point: i32,
+    /// The least output value.
+    pub activation_min: i32,
+    /// The greatest output value.
+    pub activation_max: i32,
+}
+
+impl Linear<'_> {
+    /// The bias of an output channel.
+    #[inline(always)]
+    pub fn bias(&self, channel: usize) -> i32 {
+        read_i32(self.bias, channel)
+    }
+
+    /// The 64-bit bias of an output channel, with int16 activations.
+    pub fn wide_bias(&self, channel: usize) -> i64 {
+        let raw = self.bias.get(channel * 8..).and_then(|rest| rest.first_chunk());
+        raw.map_or(0, |raw| i64::from_le_bytes(*raw))
+    }
+
+    /// The output multiplier of an output channel.
+    #[inline(always)]
+    pub fn multiplier(&self, channel: usize) -> Multiplier {
+        let shift = self.shifts.get(channel).map_or(0, |shift| *shift as i8);
+        Multiplier::from_bits(read_i32(self.multipliers, channel), shift)
+    }
+
+    /// The output value of a channel whose sum, bias included, is `accumulator`.
+    #[inline(always)]
+    pub fn requantize(&self, accumulator: i32, channel: usize) -> i32 {
+        // `min` and `max` rather than `clamp`, which panics on an empty range.
+        self.multiplier(channel)
+            .apply(accumulator)
+            .saturating_add(self.output_zero_point)
+            .max(self.activation_min)
+            .min(self.activation_max)
+    }
+}
+
+#[inline(always)]
+fn read_i32(bytes: &[u8], index: usize) -> i32 {
+    let raw = bytes.get(index * 4..).and_then(|rest| rest.first_chunk());
+    raw.map_or(0, |raw| i32::from_le_bytes(*raw))
+}
+
+/// Parameters of elementwise addition and multiplication of tensors `a` and `b`. `b` is as large as `a`, or one row of
+/// one pixel (a vector over channels, or a single value), or `constant` where that is not empty.
+///
+/// Addition: `((a − a_zero) << left_shift) × a_multiplier + ((b − b_zero) << left_shift) × b_multiplier`, times the output
+/// multiplier, plus the output zero point. Multiplication: `(a − a_zero) × (b − b_zero) × output_multiplier`, likewise.
+#[derive(Clone, Copy, Debug)]
+pub struct Binary<'m> {
+    /// A constant `b`: a single int8 value, or one for each channel. Empty where `b` is a tensor.
+    pub constant: &'m [u8],
+    /// The zero point of `a`.
+    pub a_zero_point: i32,
+    /// The zero point of `b`.
+    pub b_zero_point: i32,
+    /// The output's zero point.
+    pub output_zero_point: i32,
+    /// Bits that sums gain before the multipliers: 20 for int8, 15 for int16. Not used by multiplication.
+    pub left_shift: u8,
+    /// The multiplier of `a`. Not used by multiplication.
+    pub a_multiplier: Multiplier,
+    /// The multiplier of `b`. Not used by multiplication.
+    pub b_multiplier: Multiplier,
+    /// The multiplier of the sum or product.
+    pub output_multiplier: Multiplier,
+    /// The least output value.
+    pub activation_min: i32,
+    /// The greatest output value.
+    pub activation_max: i32,
+}
+
+/// Parameters of average and max pooling. Input and output share scale and zero point.
+#[derive(Clone, Copy, Debug)]
+pub struct Pool {
+    /// The window.
+    pub window: Window,
+    /// The least output value.
+    pub activation_min: i32,
+    /// The greatest output value.
+    pub activation_max: i32,
+}
+
+/// Parameters of the mean over height and width.
+#[derive(Clone, Copy, Debug)]
+pub struct Mean {
+    /// The input's zero point.
+    pub input_zero_point: i32,
+    /// The output's zero point.
+    pub output_zero_point: i32,
+    /// Input scale ÷ output scale, the division by the number of pixels included.
+    pub multiplier: Multiplier,
+    /// The least output value.
+    pub activation_min: i32,
+    /// The greatest output value.
+    pub activation_max: i32,
+}
+
+/// Parameters of padding. What the input does not cover is `value`.
+#[derive(Clone, Copy, Debug)]
+pub struct Pad {
+    /// Rows above the input.
+    pub top: u32,
+    /// Columns left of the input.
+    pub left: u32,
+    /// Channels before the input's.
+    pub front: u32,
+    /// The value that padding has, in the output's quantization.
+    pub value: i32,
+}
+
+/// Parameters of concatenation. All inputs share the output's quantization.
+#[derive(Clone, Copy, Debug)]
+pub struct Concatenation {
+    /// 0: height, 1: width, 2: channels.
+    pub axis: u8,
+}
+
+/// Parameters of softmax, after gemmlowp's fixed-point exponential.
+#[derive(Clone, Copy, Debug)]
+pub struct Softmax {
+    /// Input scale × beta as a Q5.26 number: what turns a difference of inputs into an exponent.
+    pub multiplier: Multiplier,
+    /// Differences from the maximum below this contribute nothing.
+    pub difference_min: i32,
+}
+
+/// Parameters of a table lookup.
+#[derive(Clone, Copy, Debug)]
+pub struct Lookup<'m> {
+    /// 256 output values as bytes; the entry of input q is number `q + 128`.
+    pub table: &'m [u8],
+}
+
+/// Parameters of requantization: `(q − input_zero_point) × multiplier + output_zero_point`, clamped.
+#[derive(Clone, Copy, Debug)]
+pub struct Requantize {
+    /// The input's zero point.
+    pub input_zero_point: i32,
+    /// The output's zero point.
+    pub output_zero_point: i32,
+    /// Input scale ÷ output scale.
+    pub multiplier: Multiplier,
+    /// The least output value.
+    pub activation_min: i32,
+    /// The greatest output value.
+    pub activation_max: i32,
+}
+
+/// Parameters of nearest-neighbour resizing: tables of which input row (column) each output row (column) copies, made by
+/// whoever writes the model, since TensorFlow Lite computes them in floating point.
+#[derive(Clone, Copy, Debug)]
+pub struct ResizeNearest<'m> {
+    /// An input row for each output row, u16, little-endian; they never decrease.
+    pub rows: &'m [u8],
+    /// An input column for each output column, u16, little-endian.
+    pub columns: &'m [u8],
+}
+
+impl ResizeNearest<'_> {
+    /// The input row that output row `y` copies.
+    pub fn source_row(&self, y: usize) -> usize {
+        read_u16(self.rows, y)
+    }
+
+    /// The input column that output column `x` copies.
+    pub fn source_column(&self, x: usize) -> usize {
+        read_u16(self.columns, x)
+    }
+}
+
+fn read_u16(bytes: &[u8], index: usize) -> usize {
+    let raw = bytes.get(index * 2..).and_then(|rest| rest.first_chunk());
+    raw.map_or(0, |raw| u16::from_le_bytes(*raw) as usize)
+}
+
+/// Parameters of transposition.
+#[derive(Clone, Copy, Debug)]
+pub struct Transpose {
+    /// Which input axis (0: height, 1: width, 2: channels) each output axis is; a permutation.
+    pub permutation: [u8; 3],
+}
+
+/// Parameters of argmax: the output holds the number of the greatest channel (the first of equals) of each pixel, as one
+/// int16 channel.
+#[derive(Clone, Copy, Debug)]
+pub struct ArgMax;
