@@ -175,7 +175,7 @@ record! {
     OperatorRecord, 80 {
         /// A [`Kind`](crate::operator::Kind).
         kind: u8,
-        /// How the constants are arranged: a [`Layout`](crate::operator::Layout).
+        /// How the constants are arranged: a [`Layout`](crate::layout::Layout).
         layout: u8,
         /// Bits of a weight: 8 or 4.
         weight_bits: u8,

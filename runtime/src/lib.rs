@@ -17,7 +17,10 @@ pub mod crc32;
 mod exec;
 pub mod fixed_point;
 pub mod format;
+#[cfg(feature = "alloc")]
+pub mod image;
 pub mod kernels;
+pub mod layout;
 pub mod model;
 mod observer;
 pub mod operator;

@@ -6,9 +6,9 @@
 
 pub mod reference;
 
+use crate::layout::{Layout, Target};
 use crate::operator::{
-    Binary, Concatenation, Layout, Linear, Lookup, Mean, Pad, Pool, Requantize, ResizeNearest, Softmax,
-    Transpose,
+    Binary, Concatenation, Linear, Lookup, Mean, Pad, Pool, Requantize, ResizeNearest, Softmax, Transpose,
 };
 use crate::{Band, Rows};
 
@@ -79,6 +79,8 @@ pub struct Kernels {
     pub name: &'static str,
     /// The layouts of constants that these kernels read.
     pub layouts: &'static [Layout],
+    /// What a model is packed for to run fastest on these kernels.
+    pub target: Target,
     /// Convolution with any window.
     pub convolution: LinearKernels,
     /// Depthwise convolution.
@@ -122,6 +124,7 @@ impl Kernels {
     pub const NONE: Self = Self {
         name: "none",
         layouts: &[],
+        target: Target::Plain,
         convolution: LinearKernels::NONE,
         depthwise: LinearKernels::NONE,
         pointwise: LinearKernels::NONE,

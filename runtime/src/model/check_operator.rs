@@ -3,7 +3,8 @@
 use super::{Model, ModelError, Tensor};
 use crate::format::{MAX_INPUTS, NONE, OperatorRecord};
 use crate::kernels::Kernels;
-use crate::operator::{Kind, Layout, Operator, Window};
+use crate::layout::{Layout, LinearShape};
+use crate::operator::{Kind, Linear, Operator, Window};
 use crate::{Element, Shape};
 
 /// Multipliers and shifts that [`Multiplier::from_real`](crate::fixed_point::Multiplier::from_real) can give.
@@ -215,25 +216,22 @@ fn constants(
 ) -> bool {
     let len = record.weights_len as usize;
     let end = record.weights_offset as usize + len;
-    if end > model.constants_len() || !record.weights_offset.is_multiple_of(16) {
+    if end > model.constants().len() || !record.weights_offset.is_multiple_of(16) {
         return false;
     }
     let (from, to) = (input.shape, output.shape);
     match operator {
-        Operator::Convolution(linear) | Operator::Depthwise(linear) => {
-            let window = linear.window.kernel_height as u64 * linear.window.kernel_width as u64;
-            let depth = if matches!(operator, Operator::Depthwise(_)) {
-                1
-            } else {
-                from.channels as u64
-            };
-            linear_constants(model, record, linear.layout, window * depth, input, output)
+        Operator::Convolution(linear) => {
+            linear_constants(model, record, Kind::Convolution, linear, input, output)
+        }
+        Operator::Depthwise(linear) => {
+            linear_constants(model, record, Kind::Depthwise, linear, input, output)
         }
         Operator::Pointwise(linear) => {
-            linear_constants(model, record, linear.layout, from.channels as u64, input, output)
+            linear_constants(model, record, Kind::Pointwise, linear, input, output)
         }
         Operator::FullyConnected(linear) => {
-            linear_constants(model, record, linear.layout, from.values() as u64, input, output)
+            linear_constants(model, record, Kind::FullyConnected, linear, input, output)
         }
         Operator::Add(_) | Operator::Mul(_) if len > 0 => {
             input.element == Element::Int8 && (len == 1 || len == to.channels as usize)
@@ -262,36 +260,54 @@ fn constants(
     }
 }
 
-/// Weights, biases, multipliers and shifts of a linear operator with `weights_per_channel` weights an output channel.
+/// Weights, biases, multipliers and shifts of a linear operator.
 fn linear_constants(
     model: &Model,
     record: &OperatorRecord,
-    layout: Layout,
-    weights_per_channel: u64,
+    kind: Kind,
+    linear: &Linear,
     input: &Tensor,
     output: &Tensor,
 ) -> bool {
+    let window = &linear.window;
+    let taps = window.kernel_height as u64 * window.kernel_width as u64;
+    let depth = match kind {
+        Kind::Depthwise => 1,
+        Kind::FullyConnected => input.shape.values() as u64,
+        _ => input.shape.channels as u64,
+    };
     let channels = output.shape.channels as u64;
-    let Some(weights) = weights_per_channel.checked_mul(channels) else {
+    let Some(weights) = (taps * depth).checked_mul(channels) else {
         return false;
     };
-    let bytes = match record.weight_bits {
+    let plain_len = match record.weight_bits {
         8 => weights,
         4 if input.element == Element::Int8 => weights.div_ceil(2),
         _ => return false,
     };
-    match layout {
-        Layout::Plain => {
-            let bias_bytes = if input.element == Element::Int16 { 8 } else { 4 };
-            let within = |offset: u32, bytes: u64, alignment: u32| {
-                offset.is_multiple_of(alignment) && offset as u64 + bytes <= model.constants_len() as u64
-            };
-            record.weights_len as u64 == bytes
-                && within(record.bias_offset, channels * bias_bytes, bias_bytes as u32)
-                && within(record.multipliers_offset, channels * 4, 4)
-                && within(record.shifts_offset, channels, 1)
-        }
+    if plain_len > u32::MAX as u64 {
+        return false;
     }
+    if linear.layout != Layout::Plain {
+        let shape = LinearShape {
+            kind,
+            window: *window,
+            element: input.element,
+            weight_bits: record.weight_bits,
+            input: input.shape,
+            output: output.shape,
+        };
+        return linear.layout.packed_len(&shape) == Some(record.weights_len as usize)
+            && linear.layout.scratch_len(&shape) <= model.scratch_len();
+    }
+    let bias_bytes = if input.element == Element::Int16 { 8 } else { 4 };
+    let within = |offset: u32, bytes: u64, alignment: u32| {
+        offset.is_multiple_of(alignment) && offset as u64 + bytes <= model.constants().len() as u64
+    };
+    record.weights_len as u64 == plain_len
+        && within(record.bias_offset, channels * bias_bytes, bias_bytes as u32)
+        && within(record.multipliers_offset, channels * 4, 4)
+        && within(record.shifts_offset, channels, 1)
 }
 
 fn parameters(record: &OperatorRecord, operator: &Operator, output: &Tensor) -> bool {

@@ -3,7 +3,8 @@
 use super::{Model, ModelError};
 use crate::Element;
 use crate::format::{OperatorRecord, TensorRecord};
-use crate::operator::{self, Kind, Layout, Operator};
+use crate::layout::Layout;
+use crate::operator::{self, Kind, Operator};
 
 impl<'m> Model<'m> {
     /// The operator of a record; `None` if its kind or layout is unknown.
@@ -31,9 +32,14 @@ impl<'m> Model<'m> {
         ))
     }
 
-    /// The number of constant bytes.
-    pub(super) fn constants_len(&self) -> usize {
-        self.constants.len()
+    /// The constants.
+    pub fn constants(&self) -> &'m [u8] {
+        self.constants
+    }
+
+    /// The records of all tensors.
+    pub fn tensor_records(&self) -> impl Iterator<Item = TensorRecord> + 'm {
+        self.tensors.iter().map(TensorRecord::from_bytes)
     }
 
     pub(super) fn check_tensors(&self) -> Result<(), ModelError> {

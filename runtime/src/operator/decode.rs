@@ -1,11 +1,12 @@
 //! From records to operators.
 
 use super::{
-    ArgMax, Binary, Concatenation, Kind, Layout, Linear, Lookup, Mean, Operator, Pad, Pool, Requantize,
+    ArgMax, Binary, Concatenation, Kind, Linear, Lookup, Mean, Operator, Pad, Pool, Requantize,
     ResizeNearest, Softmax, Transpose, Window,
 };
 use crate::fixed_point::Multiplier;
 use crate::format::OperatorRecord;
+use crate::layout::Layout;
 
 /// Zero points of an operator's tensors: the first input's, the second's, the output's.
 pub(crate) struct ZeroPoints {

@@ -110,24 +110,6 @@ impl Kind {
     }
 }
 
-/// How an operator's constants are arranged. Every layout but [`Layout::Plain`] belongs to one kernel family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Layout {
-    /// As [`Kind`] describes, biases, multipliers and shifts in arrays of their own.
-    Plain = 0,
-}
-
-impl Layout {
-    /// The layout of a code; `None` for codes of no layout.
-    pub fn from_code(code: u8) -> Option<Self> {
-        match code {
-            0 => Some(Layout::Plain),
-            _ => None,
-        }
-    }
-}
-
 /// An operator with its parameters.
 #[derive(Clone, Copy, Debug)]
 pub enum Operator<'m> {

@@ -1,7 +1,8 @@
 //! The parameters of each kind of operator.
 
-use super::{Layout, Window};
+use super::Window;
 use crate::fixed_point::Multiplier;
+use crate::layout::Layout;
 
 /// Parameters of convolution, depthwise, pointwise and fully connected operators: a weighted sum of inputs, a bias, and
 /// requantization per output channel.

@@ -7,12 +7,13 @@ mod fully_connected;
 mod pointwise;
 
 use super::{Kernels, LinearKernels};
-use crate::operator::Layout;
+use crate::layout::{Layout, Target};
 
 /// Kernels for every operator, in the plain layout.
 pub static KERNELS: Kernels = Kernels {
     name: "reference",
     layouts: &[Layout::Plain],
+    target: Target::Plain,
     convolution: LinearKernels {
         int8: Some(convolution::int8),
         ..LinearKernels::NONE

@@ -1,0 +1,104 @@
+//! Writing `.sepc` files: an owned model, record by record.
+
+use crate::format::{CRC_START, Header, MAGIC, OperatorRecord, Step, TensorRecord, VERSION};
+use crate::{ALIGNMENT, AlignedVec, Model, crc32::crc32};
+use alloc::vec::Vec;
+
+/// The contents of a `.sepc` file, to be changed and written. Nothing is checked here; [`Model::new`] does that.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Image {
+    /// Bytes of the arena, scratch not included.
+    pub activations_len: u32,
+    /// Bytes of scratch at the end of the arena.
+    pub scratch_len: u32,
+    /// The number of the input tensor.
+    pub input: u16,
+    /// The number of the output tensor.
+    pub output: u16,
+    /// Tensors.
+    pub tensors: Vec<TensorRecord>,
+    /// Operators.
+    pub operators: Vec<OperatorRecord>,
+    /// The schedule.
+    pub steps: Vec<Step>,
+    /// Constants; see [`push_constant`](Self::push_constant).
+    pub constants: Vec<u8>,
+    /// A JSON object.
+    pub metadata: Vec<u8>,
+}
+
+impl Image {
+    /// The contents of a model.
+    pub fn of(model: &Model) -> Self {
+        Self {
+            activations_len: (model.arena_len() - model.scratch_len()) as u32,
+            scratch_len: model.scratch_len() as u32,
+            input: model.input_number(),
+            output: model.output_number(),
+            tensors: model.tensor_records().collect(),
+            operators: (0..model.operator_count())
+                .filter_map(|number| model.record(number))
+                .collect(),
+            steps: model.steps().collect(),
+            constants: model.constants().to_vec(),
+            metadata: model.metadata().to_vec(),
+        }
+    }
+
+    /// Appends constants at the next multiple of 16 and returns where they start.
+    pub fn push_constant(&mut self, bytes: &[u8]) -> u32 {
+        let start = self.constants.len().next_multiple_of(ALIGNMENT);
+        self.constants.resize(start, 0);
+        self.constants.extend_from_slice(bytes);
+        start as u32
+    }
+
+    /// The file, at an aligned address so that [`Model::new`] takes it.
+    pub fn to_bytes(&self) -> AlignedVec<u8> {
+        let mut bytes = alloc::vec![0; Header::SIZE];
+        let mut section = |part: &mut dyn Iterator<Item = u8>| {
+            let start = bytes.len().next_multiple_of(ALIGNMENT);
+            bytes.resize(start, 0);
+            bytes.extend(part);
+            start as u32
+        };
+        let tensors_offset = section(&mut self.tensors.iter().flat_map(|record| record.to_bytes()));
+        let operators_offset = section(&mut self.operators.iter().flat_map(|record| record.to_bytes()));
+        let steps_offset = section(&mut self.steps.iter().flat_map(|step| step.to_bytes()));
+        let constants_offset = section(&mut self.constants.iter().copied());
+        let metadata_offset = section(&mut self.metadata.iter().copied());
+        let scratch_start = self.activations_len.next_multiple_of(ALIGNMENT as u32);
+        let header = Header {
+            magic: MAGIC,
+            version: VERSION,
+            flags: 0,
+            file_len: bytes.len() as u32,
+            crc32: 0,
+            arena_len: if self.scratch_len == 0 {
+                self.activations_len
+            } else {
+                scratch_start + self.scratch_len
+            },
+            scratch_len: self.scratch_len,
+            tensor_count: self.tensors.len() as u16,
+            operator_count: self.operators.len() as u16,
+            step_count: self.steps.len() as u32,
+            input: self.input,
+            output: self.output,
+            tensors_offset,
+            operators_offset,
+            steps_offset,
+            constants_offset,
+            constants_len: self.constants.len() as u32,
+            metadata_offset,
+            metadata_len: self.metadata.len() as u32,
+        };
+        bytes[..Header::SIZE].copy_from_slice(&header.to_bytes());
+        let header = Header {
+            crc32: crc32(&bytes[CRC_START..]),
+            ..header
+        };
+        bytes[..Header::SIZE].copy_from_slice(&header.to_bytes());
+        AlignedVec::copy_of(&bytes)
+    }
+}

@@ -1,0 +1,95 @@
+//! How the constants of linear operators are arranged: plain, or packed for one kernel family.
+//!
+//! A packed operator keeps everything it needs (weights, biases, multipliers, shifts) in one block of constants, in the
+//! order in which its kernel reads. Packing is portable code, so that a workstation packs for any board; each family has a
+//! file with its block's length, scratch memory, and packing.
+
+#[cfg(feature = "alloc")]
+mod pack;
+
+#[cfg(feature = "alloc")]
+pub use pack::pack;
+
+use crate::operator::{Kind, Window};
+use crate::{Element, Shape};
+
+/// How an operator's constants are arranged. Every layout but [`Layout::Plain`] belongs to one kernel family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Layout {
+    /// As [`Kind`] describes, biases, multipliers and shifts in arrays of their own.
+    Plain = 0,
+}
+
+/// What decides the size of a linear operator's constants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinearShape {
+    /// Convolution, depthwise, pointwise or fully connected.
+    pub kind: Kind,
+    /// The window.
+    pub window: Window,
+    /// The type of the activations.
+    pub element: Element,
+    /// Bits of a weight: 8 or 4.
+    pub weight_bits: u8,
+    /// The input's shape.
+    pub input: Shape,
+    /// The output's shape.
+    pub output: Shape,
+}
+
+impl LinearShape {
+    /// Weights that contribute to one output value.
+    pub fn weights_per_channel(&self) -> usize {
+        let taps = self.window.kernel_height * self.window.kernel_width;
+        match self.kind {
+            Kind::Depthwise => taps,
+            Kind::FullyConnected => self.input.values(),
+            _ => taps * self.input.channels as usize,
+        }
+    }
+}
+
+impl Layout {
+    /// The layout of a code; `None` for codes of no layout.
+    pub fn from_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Layout::Plain),
+            _ => None,
+        }
+    }
+
+    /// Bytes of a packed operator's block of constants; `None` if this layout does not hold such an operator, and for
+    /// the plain layout, which has no block.
+    pub fn packed_len(self, shape: &LinearShape) -> Option<usize> {
+        let _ = shape;
+        match self {
+            Layout::Plain => None,
+        }
+    }
+
+    /// Bytes of scratch memory that this layout's kernel needs.
+    pub fn scratch_len(self, shape: &LinearShape) -> usize {
+        let _ = shape;
+        match self {
+            Layout::Plain => 0,
+        }
+    }
+}
+
+/// What a model is packed for: it says which layout each operator gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// Any processor: all plain.
+    Plain,
+}
+
+impl Target {
+    /// The layout of an operator on this target.
+    pub fn layout(self, shape: &LinearShape) -> Layout {
+        let _ = shape;
+        match self {
+            Target::Plain => Layout::Plain,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Packing whole models.
+
+use super::{Layout, LinearShape, Target};
+use crate::image::Image;
+use crate::operator::{Linear, Operator};
+use crate::{AlignedVec, Model};
+use alloc::vec::Vec;
+
+/// The file of a model in the plain layout, rearranged for a target: operators whose layout on the target is not plain
+/// get their block of constants, and the arena gains the scratch memory that their kernels need.
+pub fn pack(model: &Model, target: Target) -> AlignedVec<u8> {
+    let mut image = Image::of(model);
+    let plain = core::mem::take(&mut image.constants);
+    for number in 0..model.operator_count() {
+        let (Some(mut record), Some((kind, operator))) = (model.record(number), model.operator(number))
+        else {
+            continue;
+        };
+        let linear = match operator {
+            Operator::Convolution(linear)
+            | Operator::Depthwise(linear)
+            | Operator::Pointwise(linear)
+            | Operator::FullyConnected(linear) => linear,
+            _ => {
+                let start = record.weights_offset as usize;
+                record.weights_offset =
+                    image.push_constant(&plain[start..start + record.weights_len as usize]);
+                image.operators[number] = record;
+                continue;
+            }
+        };
+        let input = model.tensor(record.inputs[0]);
+        let shape = LinearShape {
+            kind,
+            window: linear.window,
+            element: input.element,
+            weight_bits: linear.weight_bits,
+            input: input.shape,
+            output: model.tensor(record.output).shape,
+        };
+        let layout = target.layout(&shape);
+        if layout == Layout::Plain {
+            record.weights_offset = image.push_constant(linear.weights);
+            record.bias_offset = image.push_constant(linear.bias);
+            record.multipliers_offset = image.push_constant(linear.multipliers);
+            record.shifts_offset = image.push_constant(linear.shifts);
+        } else {
+            let block = pack_operator(layout, &linear, &shape);
+            record.layout = layout as u8;
+            record.weights_offset = image.push_constant(&block);
+            record.weights_len = block.len() as u32;
+            (
+                record.bias_offset,
+                record.multipliers_offset,
+                record.shifts_offset,
+            ) = (0, 0, 0);
+            image.scratch_len = image.scratch_len.max(layout.scratch_len(&shape) as u32);
+        }
+        image.operators[number] = record;
+    }
+    image.to_bytes()
+}
+
+/// The block of constants of one operator.
+fn pack_operator(layout: Layout, linear: &Linear, shape: &LinearShape) -> Vec<u8> {
+    let _ = (linear, shape);
+    match layout {
+        Layout::Plain => Vec::new(),
+    }
+}
