@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use cortex_m::peripheral::{SCB, SYST, syst::SystClkSource};
 use cortex_m_rt::exception;
 use embedded_hal::delay::DelayNs;
+use sepconv_firmware::Counter;
 
 /// The emulated duration of an instruction, in ns: 2^shift. `cargo xtask` starts the emulator with this shift.
 const INSTRUCTION_NS: u64 = 1 << 6;
@@ -39,8 +40,30 @@ impl InstructionCounter {
         Self { clock_hz }
     }
 
-    /// The ticks of the processor's clock since the start.
-    fn ticks(&self) -> u64 {
+    /// Counts a loop of known length: the instructions expected and the instructions measured.
+    pub fn calibrate(&mut self) -> (u64, u64) {
+        const PASSES: u32 = 10_000;
+        let start = self.ticks();
+        // A pass of this loop is two instructions; the second call measures all that is not the loop.
+        cortex_m::asm::delay(PASSES);
+        let middle = self.ticks();
+        cortex_m::asm::delay(0);
+        let end = self.ticks();
+        (
+            2 * u64::from(PASSES),
+            self.instructions((middle - start).saturating_sub(end - middle)),
+        )
+    }
+
+    /// A delay that waits in the emulated time.
+    pub fn delay(&self) -> Delay {
+        Delay(*self)
+    }
+}
+
+impl Counter for InstructionCounter {
+    /// Ticks of the processor's clock since the start.
+    fn ticks(&mut self) -> u64 {
         loop {
             let before = WRAPS.load(Ordering::Relaxed);
             let current = SYST::get_current();
@@ -51,27 +74,9 @@ impl InstructionCounter {
         }
     }
 
-    /// The instructions since the start; those of this call are counted partly.
-    pub fn now(&self) -> u64 {
-        let nanoseconds = u128::from(self.ticks()) * 1_000_000_000 / u128::from(self.clock_hz);
+    fn instructions(&self, ticks: u64) -> u64 {
+        let nanoseconds = u128::from(ticks) * 1_000_000_000 / u128::from(self.clock_hz);
         nanoseconds as u64 / INSTRUCTION_NS
-    }
-
-    /// Counts a loop of known length: the instructions expected and the instructions measured.
-    pub fn calibrate(&self) -> (u64, u64) {
-        const PASSES: u32 = 10_000;
-        let start = self.now();
-        // A pass of this loop is two instructions; the second call measures all that is not the loop.
-        cortex_m::asm::delay(PASSES);
-        let middle = self.now();
-        cortex_m::asm::delay(0);
-        let end = self.now();
-        (2 * u64::from(PASSES), (middle - start).saturating_sub(end - middle))
-    }
-
-    /// A delay that waits in the emulated time.
-    pub fn delay(&self) -> Delay {
-        Delay(*self)
     }
 }
 
@@ -80,7 +85,8 @@ pub struct Delay(InstructionCounter);
 
 impl DelayNs for Delay {
     fn delay_ns(&mut self, ns: u32) {
-        let end = self.0.now() + u64::from(ns).div_ceil(INSTRUCTION_NS);
-        while self.0.now() < end {}
+        let ticks = (u64::from(ns) * u64::from(self.0.clock_hz)).div_ceil(1_000_000_000);
+        let end = self.0.ticks() + ticks;
+        while self.0.ticks() < end {}
     }
 }

@@ -7,5 +7,9 @@ use sepconv_emulated::{Board, entry, serial::Uart, start};
 
 #[entry]
 fn main() -> ! {
-    start(Board { clock_hz: 16_000_000, uart: Uart::Nrf51(0x4000_2000), led_register: 0x5000_0504 })
+    start(Board {
+        clock_hz: 16_000_000,
+        uart: Uart::Nrf51(0x4000_2000),
+        led_register: 0x5000_0504,
+    })
 }

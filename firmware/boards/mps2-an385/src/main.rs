@@ -7,5 +7,9 @@ use sepconv_emulated::{Board, entry, serial::Uart, start};
 
 #[entry]
 fn main() -> ! {
-    start(Board { clock_hz: 25_000_000, uart: Uart::Cmsdk(0x4000_4000), led_register: 0x4002_8000 })
+    start(Board {
+        clock_hz: 25_000_000,
+        uart: Uart::Cmsdk(0x4000_4000),
+        led_register: 0x4002_8000,
+    })
 }

@@ -7,5 +7,9 @@ use sepconv_emulated::{Board, entry, serial::Uart, start};
 
 #[entry]
 fn main() -> ! {
-    start(Board { clock_hz: 20_000_000, uart: Uart::Cmsdk(0x5020_0000), led_register: 0x5030_2000 })
+    start(Board {
+        clock_hz: 20_000_000,
+        uart: Uart::Cmsdk(0x5020_0000),
+        led_register: 0x5030_2000,
+    })
 }

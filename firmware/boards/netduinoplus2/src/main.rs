@@ -7,5 +7,9 @@ use sepconv_emulated::{Board, entry, serial::Uart, start};
 
 #[entry]
 fn main() -> ! {
-    start(Board { clock_hz: 168_000_000, uart: Uart::Stm32(0x4001_1000), led_register: 0x4002_0014 })
+    start(Board {
+        clock_hz: 168_000_000,
+        uart: Uart::Stm32(0x4001_1000),
+        led_register: 0x4002_0014,
+    })
 }
