@@ -1,3 +1,6 @@
 //! See the crate's README.
 
 pub mod dataset;
+pub mod network;
+pub mod plan;
+pub mod write;
