@@ -9,7 +9,7 @@ use fixed::types::I1F31;
 /// A real factor `mantissa × 2^shift`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Multiplier {
-    /// The mantissa: 0 for the factor zero, else in [0.5, 1).
+    /// The mantissa: 0 for the factor zero, else in [0.5, 1), or in [0.25, 1) after [`divided_by`](Self::divided_by).
     pub mantissa: I1F31,
     /// The power of two, in [-31, 30].
     pub shift: i8,
@@ -69,6 +69,48 @@ impl Multiplier {
             doubling_high_multiply(value.wrapping_shl(left), self.mantissa),
             right,
         )
+    }
+
+    /// `value × self` for the 64-bit sums of int16 activations, rounded once, half up: the mantissa is first rounded to
+    /// 16 bits. Needs a shift of 7 or less; sums within 48 bits cannot overflow. (TensorFlow Lite: the 64-bit
+    /// `MultiplyByQuantizedMultiplier`.)
+    ///
+    /// ```
+    /// use sepconv::fixed_point::Multiplier;
+    /// let half = Multiplier::from_real(0.5).unwrap();
+    /// assert_eq!(half.apply_wide(1 << 32), i32::MIN); // only the low 32 bits of a result are kept
+    /// assert_eq!(half.apply_wide(-7), -3);
+    /// ```
+    #[inline]
+    pub fn apply_wide(self, value: i64) -> i32 {
+        let mantissa = self.mantissa.to_bits();
+        let reduced = if mantissa < 0x7fff_0000 {
+            (mantissa + (1 << 15)) >> 16
+        } else {
+            0x7fff
+        };
+        let shift = (15 - self.shift as i32).clamp(1, 46) as u32;
+        let rounded = value.wrapping_mul(reduced as i64).wrapping_add(1 << (shift - 1));
+        (rounded >> shift) as i32
+    }
+
+    /// The multiplier of a mean: this one, which rescales, with the division by `count` values worked in; the mantissa is
+    /// rounded down. (TensorFlow Lite: `QuantizedMeanOrSum`.) A count of 0 leaves the multiplier as it is.
+    ///
+    /// ```
+    /// use sepconv::fixed_point::Multiplier;
+    /// let mean = Multiplier::from_real(1.0).unwrap().divided_by(49);
+    /// assert_eq!(mean.apply(49 * 20), 20);
+    /// ```
+    pub fn divided_by(self, count: u32) -> Self {
+        if count == 0 {
+            return self;
+        }
+        let shift = (31 - count.leading_zeros() as i32)
+            .min(31 + self.shift as i32)
+            .max(0);
+        let mantissa = ((self.mantissa.to_bits() as i64) << shift) / count as i64;
+        Self::from_bits(mantissa as i32, (self.shift as i32 - shift) as i8)
     }
 
     /// The factor as a real number, for reports.

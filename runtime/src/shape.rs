@@ -54,7 +54,7 @@ impl core::fmt::Display for Shape {
 pub enum Element {
     /// Signed 8-bit integers.
     Int8,
-    /// Signed 16-bit integers, little-endian, zero point 0.
+    /// Signed 16-bit integers, little-endian; zero point 0 but for the output of softmax.
     Int16,
 }
 

@@ -105,7 +105,12 @@ fn shapes(
             same_element && from == to && second_fits
         }
         Operator::AveragePool(pool) | Operator::MaxPool(pool) => {
-            same_element && window_fits(&pool.window, from, to) && from.channels == to.channels
+            let dilations = (pool.window.dilation_height, pool.window.dilation_width);
+            // Without dilation, a window that reaches into the input has a value there to pool.
+            same_element
+                && window_fits(&pool.window, from, to)
+                && dilations == (1, 1)
+                && from.channels == to.channels
         }
         Operator::Mean(_) => same_element && to == Shape::vector(from.channels),
         Operator::Pad(pad) => {
@@ -146,16 +151,17 @@ fn shapes(
     }
 }
 
-/// Every window covers at least one element of the input. Bounds on its fields keep products within 32 bits.
+/// Every window reaches into the input: it starts before the input's end and ends after its start. That bounds its fields
+/// so that positions fit 32 bits, and how far kernels walk.
 fn window_fits(window: &Window, from: Shape, to: Shape) -> bool {
     let axis = |kernel: usize, stride: usize, dilation: usize, pad: usize, from: u32, to: u32| {
-        let extent = kernel.saturating_sub(1) * dilation + 1;
+        // The fields have 8, 16 and 24 bits, so that 64 hold the products.
+        let extent = (kernel as u64).saturating_sub(1) * dilation as u64 + 1;
         kernel > 0
             && stride > 0
             && dilation > 0
-            && pad < extent
-            && kernel <= from as usize + 2 * pad.max(extent / 2)
-            && (to as usize - 1) * stride < from as usize + pad
+            && (pad as u64) < extent
+            && (to as u64).saturating_sub(1) * (stride as u64) < from as u64 + pad as u64
     };
     axis(
         window.kernel_height,
@@ -234,7 +240,8 @@ fn constants(
             linear_constants(model, record, Kind::FullyConnected, linear, input, output)
         }
         Operator::Add(_) | Operator::Mul(_) if len > 0 => {
-            input.element == Element::Int8 && (len == 1 || len == to.channels as usize)
+            let bytes = input.element.bytes();
+            [1, to.channels as usize, to.values()].contains(&(len / bytes)) && len.is_multiple_of(bytes)
         }
         Operator::Lookup(_) => len == 256,
         Operator::ResizeNearest(resize) => {
@@ -276,6 +283,10 @@ fn linear_constants(
         Kind::FullyConnected => input.shape.values() as u64,
         _ => input.shape.channels as u64,
     };
+    let wide = input.element == Element::Int16;
+    if wide && (input.zero_point, output.zero_point) != (0, 0) {
+        return false;
+    }
     let channels = output.shape.channels as u64;
     let Some(weights) = (taps * depth).checked_mul(channels) else {
         return false;
@@ -325,7 +336,10 @@ fn parameters(record: &OperatorRecord, operator: &Operator, output: &Tensor) -> 
             | Operator::Pointwise(linear)
             | Operator::FullyConnected(linear) => (0..linear.shifts.len()).all(|channel| {
                 let multiplier = linear.multiplier(channel);
-                multiplier_is_sound(multiplier.mantissa.to_bits(), multiplier.shift as i32)
+                let shift = multiplier.shift as i32;
+                // 64-bit sums leave room for seven bits to the left.
+                multiplier_is_sound(multiplier.mantissa.to_bits(), shift)
+                    && (output.element == Element::Int8 || shift <= 7)
             }),
             Operator::Add(binary) => {
                 multiplier_is_sound(p0, p1)
@@ -334,7 +348,12 @@ fn parameters(record: &OperatorRecord, operator: &Operator, output: &Tensor) -> 
                     && binary.left_shift <= 20
             }
             Operator::Mul(_) => multiplier_is_sound(p4, p5),
-            Operator::Mean(_) | Operator::Softmax(_) | Operator::Requantize(_) => multiplier_is_sound(p0, p1),
+            Operator::Mean(_) | Operator::Requantize(_) => multiplier_is_sound(p0, p1),
+            Operator::Softmax(softmax) => {
+                multiplier_is_sound(p0, p1)
+                    && softmax.difference_min <= 0
+                    && output.zero_point == *range.start()
+            }
             Operator::Pad(pad) => range.contains(&pad.value),
             Operator::AveragePool(_)
             | Operator::MaxPool(_)

@@ -82,7 +82,11 @@ fn tensor_is_sound(record: &TensorRecord, limit: u64) -> bool {
         1 => 2,
         _ => return false,
     };
-    let (lowest, highest) = if element_bytes == 1 { (-128, 127) } else { (0, 0) };
+    let (lowest, highest) = if element_bytes == 1 {
+        (i8::MIN as i16, i8::MAX as i16)
+    } else {
+        (i16::MIN, i16::MAX)
+    };
     // Steps number rows in 16 bits; the other bounds keep all products of sizes within 64 bits, then within 31.
     let sizes = [record.height, record.width, record.channels];
     if sizes.contains(&0) || record.height > 0xffff || record.width > 0xff_ffff || record.channels > 0xff_ffff

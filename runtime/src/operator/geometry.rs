@@ -2,6 +2,7 @@
 
 use super::Operator;
 use crate::Shape;
+use core::ops::Range;
 
 /// The geometry of a sliding window. Output (y, x) reads input rows `y × stride_height − pad_top + k × dilation_height`
 /// for k in `0..kernel_height`, and columns likewise; what lies outside the input is padding.
@@ -38,20 +39,44 @@ impl Window {
         pad_left: 0,
     };
 
-    /// The input row that row `k` of the window reads for output row `y`; `None` in the padding.
+    /// The rows of the window that lie within an input of `height` rows, for output row `y`. The others are padding.
     #[inline]
-    pub fn input_row(&self, y: usize, k: usize, height: u32) -> Option<usize> {
-        (y * self.stride_height + k * self.dilation_height)
-            .checked_sub(self.pad_top)
-            .filter(|row| *row < height as usize)
+    pub fn kernel_rows(&self, y: usize, height: u32) -> Range<usize> {
+        let origin = y * self.stride_height;
+        within(
+            origin,
+            self.kernel_height,
+            self.dilation_height,
+            self.pad_top,
+            height,
+        )
     }
 
-    /// The input column that column `k` of the window reads for output column `x`; `None` in the padding.
+    /// The columns of the window that lie within an input of `width` columns, for output column `x`.
     #[inline]
-    pub fn input_column(&self, x: usize, k: usize, width: u32) -> Option<usize> {
-        (x * self.stride_width + k * self.dilation_width)
-            .checked_sub(self.pad_left)
-            .filter(|column| *column < width as usize)
+    pub fn kernel_columns(&self, x: usize, width: u32) -> Range<usize> {
+        let origin = x * self.stride_width;
+        within(
+            origin,
+            self.kernel_width,
+            self.dilation_width,
+            self.pad_left,
+            width,
+        )
+    }
+
+    /// The input row that row `k` of the window reads for output row `y`; `k` is one of
+    /// [`kernel_rows`](Self::kernel_rows).
+    #[inline]
+    pub fn input_row(&self, y: usize, k: usize) -> usize {
+        (y * self.stride_height + k * self.dilation_height).saturating_sub(self.pad_top)
+    }
+
+    /// The input column that column `k` of the window reads for output column `x`; `k` is one of
+    /// [`kernel_columns`](Self::kernel_columns).
+    #[inline]
+    pub fn input_column(&self, x: usize, k: usize) -> usize {
+        (x * self.stride_width + k * self.dilation_width).saturating_sub(self.pad_left)
     }
 
     /// The input rows `from..to` within `0..height` that output rows `first..first + rows` read.
@@ -64,6 +89,21 @@ impl Window {
             (last + 1).saturating_sub(self.pad_top).min(height),
         )
     }
+}
+
+/// The taps k of a window for which `pad <= origin + k * dilation < pad + limit`.
+#[inline(always)]
+fn within(origin: usize, kernel: usize, dilation: usize, pad: usize, limit: u32) -> Range<usize> {
+    let first_at_or_after = |position: usize| {
+        let distance = position.saturating_sub(origin);
+        if dilation == 1 {
+            distance
+        } else {
+            distance.div_ceil(dilation.max(1))
+        }
+    };
+    let end = first_at_or_after(pad + limit as usize).min(kernel);
+    first_at_or_after(pad).min(end)..end
 }
 
 /// The rows `from..to` of input number `number` (of shape `input`) that an operator reads to compute rows

@@ -62,6 +62,16 @@ impl Linear<'_> {
             .max(self.activation_min)
             .min(self.activation_max)
     }
+
+    /// As [`requantize`](Self::requantize), for the 64-bit sums of int16 activations.
+    #[inline(always)]
+    pub fn requantize_wide(&self, accumulator: i64, channel: usize) -> i32 {
+        self.multiplier(channel)
+            .apply_wide(accumulator)
+            .saturating_add(self.output_zero_point)
+            .max(self.activation_min)
+            .min(self.activation_max)
+    }
 }
 
 #[inline(always)]
@@ -70,14 +80,21 @@ fn read_i32(bytes: &[u8], index: usize) -> i32 {
     raw.map_or(0, |raw| i32::from_le_bytes(*raw))
 }
 
-/// Parameters of elementwise addition and multiplication of tensors `a` and `b`. `b` is as large as `a`, or one row of
-/// one pixel (a vector over channels, or a single value), or `constant` where that is not empty.
+/// Parameters of elementwise addition and multiplication of tensors `a` and `b`. `b` is as large as `a`, or one pixel (a
+/// vector over channels, or a single value), or `constant` where that is not empty.
 ///
 /// Addition: `((a − a_zero) << left_shift) × a_multiplier + ((b − b_zero) << left_shift) × b_multiplier`, times the output
-/// multiplier, plus the output zero point. Multiplication: `(a − a_zero) × (b − b_zero) × output_multiplier`, likewise.
+/// multiplier, plus the output zero point, clamped. With m = 2 × the greater of the input scales, the multipliers are
+/// `a_scale / m`, `b_scale / m` and `m / (output_scale × 2^left_shift)`; all are below 1, so sums cannot overflow.
+/// Multiplication: `(a − a_zero) × (b − b_zero) × output_multiplier`, likewise, with the multiplier
+/// `a_scale × b_scale / output_scale`. (TensorFlow Lite: `add.cc`, `mul.cc`.)
+///
+/// In a record, `params` holds mantissa and shift of the multipliers of `a`, `b` and the output, then
+/// `left_shift << 16 | zero point of the constant`; the constant itself is the weights.
 #[derive(Clone, Copy, Debug)]
 pub struct Binary<'m> {
-    /// A constant `b`: a single int8 value, or one for each channel. Empty where `b` is a tensor.
+    /// A constant `b` of the same element type as `a`: a single value, one for each channel, or as many as `a` has. Empty
+    /// where `b` is a tensor.
     pub constant: &'m [u8],
     /// The zero point of `a`.
     pub a_zero_point: i32,
@@ -99,7 +116,8 @@ pub struct Binary<'m> {
     pub activation_max: i32,
 }
 
-/// Parameters of average and max pooling. Input and output share scale and zero point.
+/// Parameters of average and max pooling. Input and output share scale and zero point, and the window is not dilated.
+/// (TensorFlow Lite: `integer_ops/pooling.h`.)
 #[derive(Clone, Copy, Debug)]
 pub struct Pool {
     /// The window.
@@ -110,14 +128,17 @@ pub struct Pool {
     pub activation_max: i32,
 }
 
-/// Parameters of the mean over height and width.
+/// Parameters of the mean over height and width: `(sum − pixels × input_zero_point) × multiplier + output_zero_point`,
+/// clamped. (TensorFlow Lite: `QuantizedMeanOrSum` in `reduce.h`.)
+///
+/// In a record, `params` holds the multiplier's mantissa and shift.
 #[derive(Clone, Copy, Debug)]
 pub struct Mean {
     /// The input's zero point.
     pub input_zero_point: i32,
     /// The output's zero point.
     pub output_zero_point: i32,
-    /// Input scale ÷ output scale, the division by the number of pixels included.
+    /// Input scale ÷ output scale, divided by the number of pixels with [`Multiplier::divided_by`].
     pub multiplier: Multiplier,
     /// The least output value.
     pub activation_min: i32,
@@ -126,6 +147,8 @@ pub struct Mean {
 }
 
 /// Parameters of padding. What the input does not cover is `value`.
+///
+/// In a record, `top` and `left` are the window's padding and `params` holds `front` and `value`.
 #[derive(Clone, Copy, Debug)]
 pub struct Pad {
     /// Rows above the input.
@@ -139,19 +162,48 @@ pub struct Pad {
 }
 
 /// Parameters of concatenation. All inputs share the output's quantization.
+///
+/// In a record, `params` holds the axis.
 #[derive(Clone, Copy, Debug)]
 pub struct Concatenation {
     /// 0: height, 1: width, 2: channels.
     pub axis: u8,
 }
 
-/// Parameters of softmax, after gemmlowp's fixed-point exponential.
-#[derive(Clone, Copy, Debug)]
+/// Parameters of softmax with gemmlowp's fixed-point exponential. (TensorFlow Lite: `reference/softmax.h`.) The output is
+/// int8 with scale 1/256 and zero point −128, or int16 with scale 1/65536 and zero point −32768.
+///
+/// In a record, `params` holds the multiplier's mantissa and shift, then `difference_min`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Softmax {
-    /// Input scale × beta as a Q5.26 number: what turns a difference of inputs into an exponent.
+    /// What turns a difference of inputs into an exponent in Q5.26: `input scale × beta × 2^26`.
     pub multiplier: Multiplier,
-    /// Differences from the maximum below this contribute nothing.
+    /// Differences from the maximum below this contribute nothing; 0 or less.
     pub difference_min: i32,
+}
+
+impl Softmax {
+    /// The parameters for an input scale times beta; `None` if that is not a positive number, or so small (2^-26) that
+    /// TensorFlow Lite refuses it.
+    ///
+    /// ```
+    /// let softmax = sepconv::operator::Softmax::from_real(0.1).unwrap();
+    /// assert_eq!(softmax.difference_min, -248);
+    /// ```
+    pub fn from_real(scale_times_beta: f64) -> Option<Self> {
+        // From a scale of 16 on, all but the greatest input contribute nothing, so that larger ones come to the same.
+        let scaled = (scale_times_beta * 67_108_864.0).min(1_073_741_823.0);
+        if scale_times_beta.is_nan() || scaled <= 1.0 {
+            return None;
+        }
+        let multiplier = Multiplier::from_real(scaled)?;
+        // The greatest difference whose exponent stays above -32: 31 x 2^26 / 2^shift, rounded down.
+        let difference_min = -((31i64 << 26) >> multiplier.shift.max(0)) as i32;
+        Some(Self {
+            multiplier,
+            difference_min,
+        })
+    }
 }
 
 /// Parameters of a table lookup.
@@ -161,7 +213,10 @@ pub struct Lookup<'m> {
     pub table: &'m [u8],
 }
 
-/// Parameters of requantization: `(q − input_zero_point) × multiplier + output_zero_point`, clamped.
+/// Parameters of requantization: `(q − input_zero_point) × multiplier + output_zero_point`, clamped. Between any two
+/// element types.
+///
+/// In a record, `params` holds the multiplier's mantissa and shift.
 #[derive(Clone, Copy, Debug)]
 pub struct Requantize {
     /// The input's zero point.
@@ -178,6 +233,8 @@ pub struct Requantize {
 
 /// Parameters of nearest-neighbour resizing: tables of which input row (column) each output row (column) copies, made by
 /// whoever writes the model, since TensorFlow Lite computes them in floating point.
+///
+/// In a record, the weights are both tables, rows first, and `params` holds the bytes of the first.
 #[derive(Clone, Copy, Debug)]
 pub struct ResizeNearest<'m> {
     /// An input row for each output row, u16, little-endian; they never decrease.
@@ -204,6 +261,8 @@ fn read_u16(bytes: &[u8], index: usize) -> usize {
 }
 
 /// Parameters of transposition.
+///
+/// In a record, `params` holds the permutation.
 #[derive(Clone, Copy, Debug)]
 pub struct Transpose {
     /// Which input axis (0: height, 1: width, 2: channels) each output axis is; a permutation.

@@ -1,39 +1,32 @@
 //! Convolution.
 
-use super::dot;
+use super::arithmetic::Arithmetic;
+use super::set_value;
 use crate::operator::Linear;
 use crate::{Band, Rows};
 
-/// int8 activations and weights: output (y, x, o) is the requantized sum of the bias and of
-/// `(input − input_zero_point) × weight` over the window and all input channels; padding contributes nothing.
-pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, _scratch: &mut [i8]) {
+/// Output (y, x, o) is the requantized sum of the bias and of `(input − input_zero_point) × weight` over the window and
+/// all input channels; padding contributes nothing.
+pub fn run<A: Arithmetic>(linear: &Linear, input: &Rows, output: &mut Band, _scratch: &mut [i8]) {
     let window = &linear.window;
-    let (shape, channels) = (input.shape, output.shape.channels as usize);
-    let depth = shape.channels as usize;
-    let filter_len = (window.kernel_height * window.kernel_width * depth).max(1);
+    let depth = input.shape.channels as usize;
+    let filter_len = window.kernel_height * window.kernel_width * depth;
+    let channels = output.shape.channels as usize;
     for (y, row) in output.rows_mut() {
-        for (x, pixel) in row.chunks_exact_mut(channels.max(1)).enumerate() {
-            for (channel, (value, filter)) in pixel
-                .iter_mut()
-                .zip(linear.weights.chunks_exact(filter_len))
-                .enumerate()
-            {
-                let mut sum = linear.bias(channel);
-                let mut taps = filter.chunks_exact(depth.max(1));
-                for ky in 0..window.kernel_height {
-                    let source = window
-                        .input_row(y, ky, shape.height)
-                        .map_or(&[][..], |iy| input.row(iy));
-                    for kx in 0..window.kernel_width {
-                        let Some(weights) = taps.next() else { break };
-                        let Some(ix) = window.input_column(x, kx, shape.width) else {
-                            continue;
-                        };
-                        let values = source.get(ix * depth..).unwrap_or(&[]);
-                        sum = sum.wrapping_add(dot(values, weights, linear.input_zero_point));
+        for (x, pixel) in row.chunks_exact_mut((channels * A::BYTES).max(1)).enumerate() {
+            let columns = window.kernel_columns(x, input.shape.width);
+            for (channel, value) in pixel.chunks_exact_mut(A::BYTES).enumerate() {
+                let mut sum = A::bias(linear, channel);
+                for ky in window.kernel_rows(y, input.shape.height) {
+                    let source = input.row(window.input_row(y, ky));
+                    for kx in columns.clone() {
+                        let start = window.input_column(x, kx) * depth * A::BYTES;
+                        let values = source.get(start..start + depth * A::BYTES).unwrap_or(&[]);
+                        let tap = channel * filter_len + (ky * window.kernel_width + kx) * depth;
+                        sum = A::add_products(sum, linear, values, tap);
                     }
                 }
-                *value = linear.requantize(sum, channel) as i8;
+                set_value(value, A::requantize(linear, sum, channel));
             }
         }
     }

@@ -1,38 +1,63 @@
 //! Depthwise convolution.
 
+use super::arithmetic::Arithmetic;
+use super::set_value;
 use crate::operator::Linear;
 use crate::{Band, Rows};
 
-/// int8 activations and weights: output channel o reads input channel `o / multiplier`; padding contributes nothing.
-pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, _scratch: &mut [i8]) {
+/// Channels whose sums are kept at a time, so that the window is walked once for all of them.
+const BLOCK: usize = 16;
+
+/// Output channel o reads input channel `o / multiplier`; padding contributes nothing.
+pub fn run<A: Arithmetic>(linear: &Linear, input: &Rows, output: &mut Band, _scratch: &mut [i8]) {
     let window = &linear.window;
-    let (shape, channels) = (input.shape, output.shape.channels as usize);
-    let depth = shape.channels as usize;
-    let multiplier = channels.checked_div(depth).unwrap_or(1);
+    let depth = input.shape.channels as usize;
+    let channels = output.shape.channels as usize;
+    let multiplier = channels.checked_div(depth).unwrap_or(1).max(1);
     for (y, row) in output.rows_mut() {
-        for (x, pixel) in row.chunks_exact_mut(channels.max(1)).enumerate() {
-            for (channel, value) in pixel.iter_mut().enumerate() {
-                let source_channel = channel.checked_div(multiplier).unwrap_or(0);
-                let mut sum = linear.bias(channel);
-                for ky in 0..window.kernel_height {
-                    let source = window
-                        .input_row(y, ky, shape.height)
-                        .map_or(&[][..], |iy| input.row(iy));
-                    for kx in 0..window.kernel_width {
-                        let Some(ix) = window.input_column(x, kx, shape.width) else {
-                            continue;
-                        };
-                        let Some(&element) = source.get(ix * depth + source_channel) else {
-                            continue;
-                        };
-                        let tap = (ky * window.kernel_width + kx) * channels + channel;
-                        let weight = linear.weights.get(tap).map_or(0, |weight| *weight as i8 as i32);
-                        sum =
-                            sum.wrapping_add((element as i32 - linear.input_zero_point).wrapping_mul(weight));
+        for (x, pixel) in row.chunks_exact_mut((channels * A::BYTES).max(1)).enumerate() {
+            let columns = window.kernel_columns(x, input.shape.width);
+            for (block, values) in pixel.chunks_mut(BLOCK * A::BYTES).enumerate() {
+                let first = block * BLOCK;
+                let mut sums: [A::Sum; BLOCK] = core::array::from_fn(|i| A::bias(linear, first + i));
+                for ky in window.kernel_rows(y, input.shape.height) {
+                    let source = input.row(window.input_row(y, ky));
+                    for kx in columns.clone() {
+                        let start = window.input_column(x, kx) * depth * A::BYTES;
+                        let source = source.get(start..start + depth * A::BYTES).unwrap_or(&[]);
+                        let tap = (ky * window.kernel_width + kx) * channels + first;
+                        add_tap::<A>(&mut sums, linear, source, first, multiplier, tap);
                     }
                 }
-                *value = linear.requantize(sum, channel) as i8;
+                for (i, (value, sum)) in values.chunks_exact_mut(A::BYTES).zip(sums).enumerate() {
+                    set_value(value, A::requantize(linear, sum, first + i));
+                }
             }
+        }
+    }
+}
+
+/// Adds one tap of the window to the sums of output channels `first` and after it. `source` is the tap's input pixel,
+/// `tap` the number of its weight for channel `first`.
+#[inline(always)]
+fn add_tap<A: Arithmetic>(
+    sums: &mut [A::Sum; BLOCK],
+    linear: &Linear,
+    source: &[i8],
+    first: usize,
+    multiplier: usize,
+    tap: usize,
+) {
+    if multiplier == 1 {
+        let source = source.get(first * A::BYTES..).unwrap_or(&[]);
+        for (i, (sum, value)) in sums.iter_mut().zip(source.chunks_exact(A::BYTES)).enumerate() {
+            *sum = A::add_products(*sum, linear, value, tap + i);
+        }
+    } else {
+        for (i, sum) in sums.iter_mut().enumerate() {
+            let start = (first + i).checked_div(multiplier).unwrap_or(0) * A::BYTES;
+            let value = source.get(start..start + A::BYTES).unwrap_or(&[]);
+            *sum = A::add_products(*sum, linear, value, tap + i);
         }
     }
 }

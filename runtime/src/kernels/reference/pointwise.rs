@@ -1,28 +1,20 @@
 //! Pointwise convolution.
 
-use super::dot;
+use super::arithmetic::Arithmetic;
+use super::set_value;
 use crate::operator::Linear;
 use crate::{Band, Rows};
 
-/// int8 activations and weights: each output pixel is a matrix of weights times the input pixel.
-pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, _scratch: &mut [i8]) {
-    let depth = (input.shape.channels as usize).max(1);
-    let channels = (output.shape.channels as usize).max(1);
+/// Each output pixel is a matrix of weights times the input pixel.
+pub fn run<A: Arithmetic>(linear: &Linear, input: &Rows, output: &mut Band, _scratch: &mut [i8]) {
+    let depth = input.shape.channels as usize;
+    let channels = output.shape.channels as usize;
     for (y, row) in output.rows_mut() {
-        for (values, pixel) in input
-            .row(y)
-            .chunks_exact(depth)
-            .zip(row.chunks_exact_mut(channels))
-        {
-            for (channel, (value, weights)) in pixel
-                .iter_mut()
-                .zip(linear.weights.chunks_exact(depth))
-                .enumerate()
-            {
-                let sum = linear
-                    .bias(channel)
-                    .wrapping_add(dot(values, weights, linear.input_zero_point));
-                *value = linear.requantize(sum, channel) as i8;
+        let sources = input.row(y).chunks_exact((depth * A::BYTES).max(1));
+        for (values, pixel) in sources.zip(row.chunks_exact_mut((channels * A::BYTES).max(1))) {
+            for (channel, value) in pixel.chunks_exact_mut(A::BYTES).enumerate() {
+                let sum = A::add_products(A::bias(linear, channel), linear, values, channel * depth);
+                set_value(value, A::requantize(linear, sum, channel));
             }
         }
     }

@@ -1,0 +1,31 @@
+//! Mean over height and width. `N` is the bytes of a value.
+
+use super::{set_value, value};
+use crate::operator::Mean;
+use crate::{Band, Rows};
+
+/// Channels that are summed at a time, so that the input is walked once for all of them.
+const BLOCK: usize = 16;
+
+/// The sum of a channel's values less their zero points, times a multiplier that includes the division.
+pub fn run<const N: usize>(mean: &Mean, input: &Rows, output: &mut Band) {
+    let pixel_bytes = input.shape.channels as usize * N;
+    // A difference of a 31-bit size and a 16-bit value: wraps as the sum does, and the two cancel.
+    let zero = mean.input_zero_point.wrapping_mul(input.shape.pixels() as i32);
+    for (block, values) in output.data.chunks_mut(BLOCK * N).enumerate() {
+        let mut sums = [0i32; BLOCK];
+        for y in 0..input.shape.height as usize {
+            for pixel in input.row(y).chunks_exact(pixel_bytes.max(1)) {
+                let source = pixel.get(block * BLOCK * N..).unwrap_or(&[]);
+                for (sum, raw) in sums.iter_mut().zip(source.chunks_exact(N)) {
+                    *sum = sum.wrapping_add(value(raw));
+                }
+            }
+        }
+        for (to, sum) in values.chunks_exact_mut(N).zip(sums) {
+            let scaled = mean.multiplier.apply(sum.wrapping_sub(zero));
+            let shifted = scaled.saturating_add(mean.output_zero_point);
+            set_value(to, shifted.max(mean.activation_min).min(mean.activation_max));
+        }
+    }
+}
