@@ -104,7 +104,12 @@ impl Core {
             Self::M33 => ("mps2-an505", "thumbv8m.main-none-eabihf", "cortex-m33"),
             Self::M55 => ("mps3-an547", "thumbv8m.main-none-eabihf", "cortex-m55"),
         };
-        Board { name, about: "for instruction counts", target, cpu }
+        Board {
+            name,
+            about: "for instruction counts",
+            target,
+            cpu,
+        }
     }
 }
 
@@ -115,8 +120,14 @@ impl Core {
 /// [`Error::Input`] with the names that there are.
 pub fn find(name: &str) -> Result<&'static Board, Error> {
     BOARDS.iter().find(|board| board.name == name).ok_or_else(|| {
-        let list: Vec<String> = BOARDS.iter().map(|board| format!("  {} ({})", board.name, board.about)).collect();
-        Error::Input(format!("there is no board {name}; the boards are\n{}", list.join("\n")))
+        let list: Vec<String> = BOARDS
+            .iter()
+            .map(|board| format!("  {} ({})", board.name, board.about))
+            .collect();
+        Error::Input(format!(
+            "there is no board {name}; the boards are\n{}",
+            list.join("\n")
+        ))
     })
 }
 
@@ -156,18 +167,26 @@ impl Board {
         let region = |name: &str| {
             region(&text, name).ok_or_else(|| Error::Environment(format!("{} has no {name}", path.display())))
         };
-        Ok(Memory { flash: region("FLASH")?, ram: region("RAM")? })
+        Ok(Memory {
+            flash: region("FLASH")?,
+            ram: region("RAM")?,
+        })
     }
 }
 
 /// A region in a linker script's MEMORY command: `NAME : ORIGIN = 0x0, LENGTH = 4M`.
 fn region(script: &str, name: &str) -> Option<Region> {
-    let line = script.lines().find(|line| line.split(':').next().is_some_and(|first| first.trim() == name))?;
+    let line = script
+        .lines()
+        .find(|line| line.split(':').next().is_some_and(|first| first.trim() == name))?;
     let value = |key: &str| {
         let (_, after) = line.split_once(key)?;
         number(after.trim_start().strip_prefix('=')?.split(',').next()?.trim())
     };
-    Some(Region { origin: value("ORIGIN")?, length: value("LENGTH")? })
+    Some(Region {
+        origin: value("ORIGIN")?,
+        length: value("LENGTH")?,
+    })
 }
 
 fn number(text: &str) -> Option<u64> {
@@ -190,7 +209,11 @@ mod tests {
     fn every_board_has_a_crate_with_its_memory_and_every_crate_is_a_board() {
         for board in BOARDS {
             let memory = board.memory().unwrap();
-            assert!(memory.flash.length >= 256 << 10 && memory.ram.length >= 16 << 10, "{}", board.name);
+            assert!(
+                memory.flash.length >= 256 << 10 && memory.ram.length >= 16 << 10,
+                "{}",
+                board.name
+            );
         }
         let folders = std::fs::read_dir(root().join("firmware/boards")).unwrap();
         for folder in folders {
@@ -215,9 +238,22 @@ mod tests {
 
     #[test]
     fn regions_are_read_in_all_spellings() {
-        let script = "MEMORY\n{\n  FLASH : ORIGIN = 0x08000000, LENGTH = 1M\n RAM:ORIGIN=0x20000000,LENGTH=96K\n}";
-        assert_eq!(region(script, "FLASH"), Some(Region { origin: 0x0800_0000, length: 1 << 20 }));
-        assert_eq!(region(script, "RAM"), Some(Region { origin: 0x2000_0000, length: 96 << 10 }));
+        let script =
+            "MEMORY\n{\n  FLASH : ORIGIN = 0x08000000, LENGTH = 1M\n RAM:ORIGIN=0x20000000,LENGTH=96K\n}";
+        assert_eq!(
+            region(script, "FLASH"),
+            Some(Region {
+                origin: 0x0800_0000,
+                length: 1 << 20
+            })
+        );
+        assert_eq!(
+            region(script, "RAM"),
+            Some(Region {
+                origin: 0x2000_0000,
+                length: 96 << 10
+            })
+        );
         assert_eq!(region(script, "CCRAM"), None);
     }
 }

@@ -1,2 +1,64 @@
-//! Development tasks.
-fn main() {}
+//! Development tasks of sepconv: `cargo xtask doctor`, `demo`, `test`, `icount`, `flash`.
+//!
+//! Every task is a module of [`tasks`]. This program depends on little, so that it builds in seconds on a machine that
+//! has nothing else yet; what tasks need beyond Rust is listed and installed by [`provision`].
+
+mod board;
+mod command;
+mod elf;
+mod emulator;
+mod error;
+mod firmware;
+mod images;
+mod npy;
+mod progress;
+mod provision;
+mod report;
+mod sepconv;
+mod table;
+mod tasks;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Development tasks of sepconv.
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    disable_help_subcommand = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(clap::Subcommand)]
+enum Task {
+    /// List what is there, what is missing, and the commands that install it.
+    Doctor(tasks::doctor::Arguments),
+    /// Check everything: formatting, lints, tests, documentation, firmware in the emulator.
+    Test(tasks::test::Arguments),
+    /// Count the instructions of one inference on an emulated core.
+    Icount(tasks::icount::Arguments),
+    /// Build firmware with a model in it, report its memory, and run the board.
+    Flash(tasks::flash::Arguments),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
+        Task::Doctor(arguments) => tasks::doctor::run(&arguments),
+        Task::Test(arguments) => tasks::test::run(&arguments),
+        Task::Icount(arguments) => tasks::icount::run(&arguments),
+        Task::Flash(arguments) => tasks::flash::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

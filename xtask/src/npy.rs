@@ -11,7 +11,10 @@ use crate::error::Error;
 /// [`Error::Environment`] if the file cannot be written.
 pub fn write(path: &Path, shape: &[usize], values: &[i8]) -> Result<(), Error> {
     let shape: String = shape.iter().map(|length| format!("{length}, ")).collect();
-    let mut header = format!("{{'descr': '|i1', 'fortran_order': False, 'shape': ({}), }}", shape.trim_end());
+    let mut header = format!(
+        "{{'descr': '|i1', 'fortran_order': False, 'shape': ({}), }}",
+        shape.trim_end()
+    );
     // The data starts at a multiple of 64.
     let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
     header += &" ".repeat(length - header.len() - 1);
@@ -50,14 +53,28 @@ fn parse(bytes: &[u8]) -> Result<(Vec<usize>, Vec<i8>), &'static str> {
     if !header.contains("'fortran_order': False") {
         return Err("not in C order");
     }
-    let shape = header.split_once("'shape': (").and_then(|(_, rest)| rest.split_once(')'));
+    let shape = header
+        .split_once("'shape': (")
+        .and_then(|(_, rest)| rest.split_once(')'));
     let (shape, _) = shape.ok_or("the header has no shape")?;
-    let lengths = shape.split(',').map(str::trim).filter(|length| !length.is_empty());
-    let shape: Vec<usize> = lengths.map(|length| length.parse().map_err(|_| "a bad shape")).collect::<Result<_, _>>()?;
-    if shape.iter().try_fold(1usize, |product, length| product.checked_mul(*length)) != Some(data.len()) {
+    let lengths = shape
+        .split(',')
+        .map(str::trim)
+        .filter(|length| !length.is_empty());
+    let shape: Vec<usize> = lengths
+        .map(|length| length.parse().map_err(|_| "a bad shape"))
+        .collect::<Result<_, _>>()?;
+    if shape
+        .iter()
+        .try_fold(1usize, |product, length| product.checked_mul(*length))
+        != Some(data.len())
+    {
         return Err("the data is not as long as its shape says");
     }
-    Ok((shape, data.iter().map(|byte| i8::from_le_bytes([*byte])).collect()))
+    Ok((
+        shape,
+        data.iter().map(|byte| i8::from_le_bytes([*byte])).collect(),
+    ))
 }
 
 #[cfg(test)]
@@ -73,7 +90,11 @@ mod tests {
         assert_eq!(bytes.len() % 64, 256 % 64);
         assert_eq!(read(&path).unwrap(), (vec![2, 4, 32, 1], values));
         std::fs::remove_file(&path).unwrap();
-        assert!(parse(&bytes[..bytes.len() - 1]).unwrap_err().contains("shape says"));
+        assert!(
+            parse(&bytes[..bytes.len() - 1])
+                .unwrap_err()
+                .contains("shape says")
+        );
         assert!(parse(&bytes[..40]).is_err());
         assert!(parse(b"PK").is_err());
     }

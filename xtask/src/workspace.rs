@@ -6,7 +6,9 @@ use std::sync::LazyLock;
 
 /// The workspace's root folder.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."))
 }
 
 /// Cargo, as it was called.
@@ -45,5 +47,30 @@ pub fn tools() -> PathBuf {
 pub fn tool(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let own = std::iter::once(tools().join("bin"));
-    std::env::split_paths(&path).chain(own).map(|folder| folder.join(name)).find(|file| file.is_file())
+    std::env::split_paths(&path)
+        .chain(own)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+}
+
+/// A path as a word of a shell command that runs in the workspace's root.
+pub fn in_shell(path: &Path) -> String {
+    let text = path.strip_prefix(root()).unwrap_or(path).display().to_string();
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+".contains(letter);
+    if text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_become_words_of_the_shell() {
+        assert_eq!(in_shell(&root().join("target/tools")), "target/tools");
+        assert_eq!(in_shell(Path::new("/a b/it's")), "'/a b/it'\\''s'");
+    }
 }

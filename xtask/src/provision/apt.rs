@@ -10,7 +10,9 @@ static ROOT_PREFIX: LazyLock<Option<&str>> = LazyLock::new(|| {
     if first_line("id", &["-u"]).as_deref() == Some("0") {
         return Some("");
     }
-    first_line("sudo", &["-n", "id", "-u"]).is_some_and(|id| id == "0").then_some("sudo ")
+    first_line("sudo", &["-n", "id", "-u"])
+        .is_some_and(|id| id == "0")
+        .then_some("sudo ")
 });
 
 /// Whether this machine has apt.
@@ -21,12 +23,17 @@ pub fn present() -> bool {
 /// The version of a package that would be installed, `None` if there is none.
 pub fn candidate(package: &str) -> Option<String> {
     // Lists are often empty in fresh containers; what they would hold is then not known, and not asked for here.
-    let output = std::process::Command::new("apt-cache").args(["policy", package]).output().ok()?;
+    let output = std::process::Command::new("apt-cache")
+        .args(["policy", package])
+        .output()
+        .ok()?;
     candidate_in(&String::from_utf8_lossy(&output.stdout))
 }
 
 fn candidate_in(policy: &str) -> Option<String> {
-    let version = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate: "))?;
+    let version = policy
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("Candidate: "))?;
     // What stands before a colon is the epoch, no part of the program's own version.
     let version = version.split_once(':').map_or(version, |(_, after)| after);
     (version != "(none)").then(|| version.to_string())
@@ -35,7 +42,10 @@ fn candidate_in(policy: &str) -> Option<String> {
 /// The way to install packages, after the given commands (run as root as well).
 pub fn way(before: &[&str], packages: &str, note: &str) -> Way {
     let prefix = ROOT_PREFIX.unwrap_or("sudo ");
-    let mut commands: Vec<String> = before.iter().map(|command| format!("{prefix}{command}")).collect();
+    let mut commands: Vec<String> = before
+        .iter()
+        .map(|command| format!("{prefix}{command}"))
+        .collect();
     commands.push(format!("{prefix}apt-get update"));
     commands.push(format!(
         "{prefix}apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=600 {packages}"
@@ -47,7 +57,11 @@ pub fn way(before: &[&str], packages: &str, note: &str) -> Way {
     } else {
         ""
     };
-    Way { commands, note: note.into(), obstacle: obstacle.into() }
+    Way {
+        commands,
+        note: note.into(),
+        obstacle: obstacle.into(),
+    }
 }
 
 #[cfg(test)]
@@ -58,7 +72,10 @@ mod tests {
     fn candidates_are_read_without_their_epoch() {
         let policy = "qemu-system-arm:\n  Installed: (none)\n  Candidate: 1:7.2+dfsg-7\n  Version table:\n";
         assert_eq!(candidate_in(policy).as_deref(), Some("7.2+dfsg-7"));
-        assert_eq!(candidate_in("x:\n  Installed: (none)\n  Candidate: (none)\n"), None);
+        assert_eq!(
+            candidate_in("x:\n  Installed: (none)\n  Candidate: (none)\n"),
+            None
+        );
         assert_eq!(candidate_in(""), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Requirement, Status, Way, apt};
 use crate::command::first_line;
-use crate::workspace::{tool, tools};
+use crate::workspace::{in_shell, tool, tools};
 
 /// Prints the board's log.
 pub const DEFMT_PRINT: Requirement = Requirement {
@@ -19,10 +19,17 @@ pub const NEXTEST: Requirement = Requirement {
     check: || check("cargo-nextest"),
     ways: || {
         let bin = tools().join("bin");
-        let (bin, url) = (bin.display(), nextest_url());
+        let (bin, url) = (in_shell(&bin), nextest_url());
         let fetch = format!("mkdir -p {bin} && curl -LsSf --max-time 120 {url} | tar zxf - -C {bin}");
-        let prebuilt = Way { commands: vec![fetch], note: "about 10 MB, built by its makers".into(), ..Way::default() };
-        vec![prebuilt, cargo_install("cargo-nextest", "builds in about 6 minutes")]
+        let prebuilt = Way {
+            commands: vec![fetch],
+            note: "about 10 MB, built by its makers".into(),
+            ..Way::default()
+        };
+        vec![
+            prebuilt,
+            cargo_install("cargo-nextest", "builds in about 6 minutes"),
+        ]
     },
 };
 
@@ -35,11 +42,17 @@ pub const VALGRIND: Requirement = Requirement {
 };
 
 fn nextest_url() -> &'static str {
-    if cfg!(target_arch = "aarch64") { "https://get.nexte.st/latest/linux-arm" } else { "https://get.nexte.st/latest/linux" }
+    if cfg!(target_arch = "aarch64") {
+        "https://get.nexte.st/latest/linux-arm"
+    } else {
+        "https://get.nexte.st/latest/linux"
+    }
 }
 
 fn check(name: &str) -> Status {
-    let Some(file) = tool(name) else { return Status::Missing("not found".into()) };
+    let Some(file) = tool(name) else {
+        return Status::Missing("not found".into());
+    };
     match first_line(&file.to_string_lossy(), &["--version"]) {
         Some(version) => Status::Present(version),
         None => Status::Missing(format!("{} does not run", file.display())),
@@ -47,6 +60,10 @@ fn check(name: &str) -> Status {
 }
 
 fn cargo_install(name: &str, note: &str) -> Way {
-    let command = format!("cargo install --locked --root {} {name}", tools().display());
-    Way { commands: vec![command], note: note.into(), ..Way::default() }
+    let command = format!("cargo install --locked --root {} {name}", in_shell(&tools()));
+    Way {
+        commands: vec![command],
+        note: note.into(),
+        ..Way::default()
+    }
 }

@@ -67,7 +67,10 @@ pub fn ensure(requirements: &[&Requirement]) -> Result<(), Error> {
     let mut missing = Vec::new();
     for requirement in requirements {
         if let Status::Missing(reason) = (requirement.check)() {
-            eprintln!("{} is missing ({reason}); it is needed for {}", requirement.name, requirement.purpose);
+            eprintln!(
+                "{} is missing ({reason}); it is needed for {}",
+                requirement.name, requirement.purpose
+            );
             if let Status::Missing(reason) = install(requirement) {
                 missing.push(describe_missing(requirement, &reason));
             }
@@ -77,7 +80,9 @@ pub fn ensure(requirements: &[&Requirement]) -> Result<(), Error> {
         return Ok(());
     }
     let list = missing.join("\n");
-    Err(Error::Environment(format!("not everything that is needed could be installed here:\n{list}")))
+    Err(Error::Environment(format!(
+        "not everything that is needed could be installed here:\n{list}"
+    )))
 }
 
 fn install(requirement: &Requirement) -> Status {
@@ -110,8 +115,16 @@ fn install(requirement: &Requirement) -> Status {
 pub fn describe_missing(requirement: &Requirement, reason: &str) -> String {
     let mut text = format!("  {}: {reason}; for {}", requirement.name, requirement.purpose);
     for (number, way) in (requirement.ways)().iter().enumerate() {
-        let lead = if number == 0 { "install with" } else { "or, if that fails," };
-        let note = if way.note.is_empty() { String::new() } else { format!(" ({})", way.note) };
+        let lead = if number == 0 {
+            "install with"
+        } else {
+            "or, if that fails,"
+        };
+        let note = if way.note.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", way.note)
+        };
         text += &format!("\n    {lead}{note}");
         for command in &way.commands {
             text += &format!("\n      {command}");
@@ -127,8 +140,13 @@ pub fn describe_missing(requirement: &Requirement, reason: &str) -> String {
 pub fn version_numbers(text: &str) -> Vec<u32> {
     let is_version = |word: &&str| word.starts_with(|first: char| first.is_ascii_digit());
     let words = text.split(|other: char| !(other.is_ascii_digit() || other == '.'));
-    let Some(version) = words.filter(|word| word.contains('.')).find(is_version) else { return Vec::new() };
-    version.split('.').map_while(|number| number.parse().ok()).collect()
+    let Some(version) = words.filter(|word| word.contains('.')).find(is_version) else {
+        return Vec::new();
+    };
+    version
+        .split('.')
+        .map_while(|number| number.parse().ok())
+        .collect()
 }
 
 #[cfg(test)]
@@ -137,7 +155,10 @@ mod tests {
 
     #[test]
     fn versions_are_found_and_ordered() {
-        assert_eq!(version_numbers("QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2)"), [10, 0, 2]);
+        assert_eq!(
+            version_numbers("QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2)"),
+            [10, 0, 2]
+        );
         assert_eq!(version_numbers("rustc 1.95.0 (59807616e 2026-04-14)"), [1, 95, 0]);
         assert_eq!(version_numbers("none"), [0u32; 0]);
         assert!(version_numbers("7.2.11") < vec![8]);
@@ -150,16 +171,31 @@ mod tests {
         check: || Status::Missing("not found".into()),
         ways: || {
             vec![
-                Way { commands: vec!["get impossible".into()], obstacle: "not root".into(), note: String::new() },
-                Way { commands: vec!["false".into(), "echo never".into()], ..Way::default() },
+                Way {
+                    commands: vec!["get impossible".into()],
+                    obstacle: "not root".into(),
+                    note: String::new(),
+                },
+                Way {
+                    commands: vec!["false".into(), "echo never".into()],
+                    ..Way::default()
+                },
             ]
         },
     };
 
     #[test]
     fn what_cannot_be_installed_is_listed_with_its_commands() {
-        let Error::Environment(message) = ensure(&[&IMPOSSIBLE]).unwrap_err() else { panic!("another error") };
-        for part in ["the impossible", "this test", "get impossible", "not root", "echo never"] {
+        let Error::Environment(message) = ensure(&[&IMPOSSIBLE]).unwrap_err() else {
+            panic!("another error")
+        };
+        for part in [
+            "the impossible",
+            "this test",
+            "get impossible",
+            "not root",
+            "echo never",
+        ] {
             assert!(message.contains(part), "{part} is not in {message}");
         }
     }

@@ -7,8 +7,12 @@ use crate::command::first_line;
 const OLDEST: u32 = 8;
 
 /// The emulator of the boards.
-pub const QEMU_ARM: Requirement =
-    Requirement { name: "qemu-system-arm", purpose: "emulated boards", check, ways };
+pub const QEMU_ARM: Requirement = Requirement {
+    name: "qemu-system-arm",
+    purpose: "emulated boards",
+    check,
+    ways,
+};
 
 fn check() -> Status {
     match first_line("qemu-system-arm", &["--version"]) {
@@ -24,7 +28,9 @@ fn ways() -> Vec<Way> {
     const PACKAGE: &str = "qemu-system-arm";
     let plain = apt::way(&[], PACKAGE, "about 60 MB");
     let codename = release_codename(&std::fs::read_to_string("/etc/os-release").unwrap_or_default());
-    let Some(codename) = codename else { return vec![plain] };
+    let Some(codename) = codename else {
+        return vec![plain];
+    };
     let source = format!("deb http://deb.debian.org/debian {codename}-backports main");
     let file = format!("/etc/apt/sources.list.d/{codename}-backports.list");
     let add = format!("sh -c 'echo \"{source}\" > {file}'");
@@ -34,15 +40,26 @@ fn ways() -> Vec<Way> {
         "about 60 MB, from Debian's backports, which this adds to the package sources",
     );
     let too_old = apt::candidate(PACKAGE).is_some_and(|version| version_numbers(&version) < vec![OLDEST]);
-    if too_old { vec![backports] } else { vec![plain, backports] }
+    if too_old {
+        vec![backports]
+    } else {
+        vec![plain, backports]
+    }
 }
 
 /// The code name of a Debian release, `None` for other distributions (whose backports are not Debian's).
 fn release_codename(os_release: &str) -> Option<String> {
     let value = |key: &str| {
-        os_release.lines().find_map(|line| line.strip_prefix(key)).map(|value| value.trim_matches('"').to_string())
+        os_release
+            .lines()
+            .find_map(|line| line.strip_prefix(key))
+            .map(|value| value.trim_matches('"').to_string())
     };
-    if value("ID=")? == "debian" { value("VERSION_CODENAME=") } else { None }
+    if value("ID=")? == "debian" {
+        value("VERSION_CODENAME=")
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -51,7 +68,10 @@ mod tests {
 
     #[test]
     fn backports_are_for_debian_only() {
-        assert_eq!(release_codename("ID=debian\nVERSION_CODENAME=bookworm\n").as_deref(), Some("bookworm"));
+        assert_eq!(
+            release_codename("ID=debian\nVERSION_CODENAME=bookworm\n").as_deref(),
+            Some("bookworm")
+        );
         assert_eq!(release_codename("ID=ubuntu\nVERSION_CODENAME=noble\n"), None);
         assert_eq!(release_codename(""), None);
     }

@@ -7,8 +7,12 @@ use super::{Requirement, Status, Way, apt, version_numbers};
 use crate::command::first_line;
 
 /// The processors' targets.
-pub const TARGETS: &[&str] =
-    &["thumbv6m-none-eabi", "thumbv7m-none-eabi", "thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf"];
+pub const TARGETS: &[&str] = &[
+    "thumbv6m-none-eabi",
+    "thumbv7m-none-eabi",
+    "thumbv7em-none-eabihf",
+    "thumbv8m.main-none-eabihf",
+];
 
 /// The oldest compiler that builds this workspace: `rust-version` of the workspace.
 const OLDEST: [u32; 2] = [1, 95];
@@ -18,8 +22,12 @@ const DISTRIBUTION_RUSTC: &str = "/usr/bin/rustc";
 const DISTRIBUTION_CARGO: &str = "/usr/bin/cargo";
 
 /// A compiler for the boards.
-pub const CROSS_TARGETS: Requirement =
-    Requirement { name: "Rust for Cortex-M", purpose: "building firmware", check, ways };
+pub const CROSS_TARGETS: Requirement = Requirement {
+    name: "Rust for Cortex-M",
+    purpose: "building firmware",
+    check,
+    ways,
+};
 
 /// A C cross compiler, for comparisons only.
 pub const GCC_AARCH64: Requirement = Requirement {
@@ -29,7 +37,13 @@ pub const GCC_AARCH64: Requirement = Requirement {
         Some(version) => Status::Present(version),
         None => Status::Missing("not found".into()),
     },
-    ways: || vec![apt::way(&[], "gcc-aarch64-linux-gnu libc6-dev-arm64-cross", "about 45 MB")],
+    ways: || {
+        vec![apt::way(
+            &[],
+            "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
+            "about 45 MB",
+        )]
+    },
 };
 
 /// Which compiler builds firmware.
@@ -56,7 +70,8 @@ impl CrossCompiler {
         let has_source = sysroot.join("lib/rustlib/src/rust/library/core").is_dir();
         let new_enough = version_numbers(&version) >= OLDEST.to_vec();
         let linker = linker()?;
-        (has_source && new_enough && PathBuf::from(DISTRIBUTION_CARGO).exists()).then_some(Self::Distribution { linker })
+        (has_source && new_enough && PathBuf::from(DISTRIBUTION_CARGO).exists())
+            .then_some(Self::Distribution { linker })
     }
 
     /// `cargo build --target TARGET` with this compiler, `flags` being the compiler's flags.
@@ -72,45 +87,75 @@ impl CrossCompiler {
                 flags.push(format!("-Clinker={}", linker.display()));
                 let mut command = Command::new(DISTRIBUTION_CARGO);
                 // A stable compiler builds its own library only when told that it is its own.
-                command.env("RUSTC_BOOTSTRAP", "1").env("RUSTC", DISTRIBUTION_RUSTC).env_remove("RUSTUP_TOOLCHAIN");
+                command
+                    .env("RUSTC_BOOTSTRAP", "1")
+                    .env("RUSTC", DISTRIBUTION_RUSTC)
+                    .env_remove("RUSTUP_TOOLCHAIN");
                 command.args([subcommand, "-Zbuild-std=core"]);
                 command
             }
         };
-        command.args(["--target", target]).env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+        command
+            .args(["--target", target])
+            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
         command
     }
 }
 
 fn has_core(target: &str) -> bool {
-    let Some(folder) = first_line("rustc", &["--print", "target-libdir", "--target", target]) else { return false };
-    let Ok(entries) = std::fs::read_dir(folder) else { return false };
-    entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("libcore-"))
+    let Some(folder) = first_line("rustc", &["--print", "target-libdir", "--target", target]) else {
+        return false;
+    };
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return false;
+    };
+    entries
+        .flatten()
+        .any(|entry| entry.file_name().to_string_lossy().starts_with("libcore-"))
 }
 
 /// LLVM's linker: rustup's compiler brings it, a distribution packs it apart.
 fn linker() -> Option<PathBuf> {
     let host = host()?;
     let sysroot = first_line("rustc", &["--print", "sysroot"])?;
-    let own = PathBuf::from(sysroot).join("lib/rustlib").join(host).join("bin/rust-lld");
-    own.is_file().then_some(own).or_else(|| crate::workspace::tool("ld.lld"))
+    let own = PathBuf::from(sysroot)
+        .join("lib/rustlib")
+        .join(host)
+        .join("bin/rust-lld");
+    own.is_file()
+        .then_some(own)
+        .or_else(|| crate::workspace::tool("ld.lld"))
 }
 
 fn host() -> Option<String> {
     let output = Command::new("rustc").arg("-vV").output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines().find_map(|line| line.strip_prefix("host: ")).map(str::to_string)
+    text.lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .map(str::to_string)
 }
 
 fn check() -> Status {
-    let compilers: Vec<_> = TARGETS.iter().map(|target| (target, CrossCompiler::for_target(target))).collect();
-    let missing: Vec<&str> =
-        compilers.iter().filter(|(_, compiler)| compiler.is_none()).map(|(target, _)| **target).collect();
+    let compilers: Vec<_> = TARGETS
+        .iter()
+        .map(|target| (target, CrossCompiler::for_target(target)))
+        .collect();
+    let missing: Vec<&str> = compilers
+        .iter()
+        .filter(|(_, compiler)| compiler.is_none())
+        .map(|(target, _)| **target)
+        .collect();
     if !missing.is_empty() {
         return Status::Missing(format!("no {}", missing.join(", ")));
     }
-    let from_source = compilers.iter().any(|(_, compiler)| *compiler != Some(CrossCompiler::Active));
-    let which = if from_source { "the distribution's compiler, library from source" } else { "the compiler in use" };
+    let from_source = compilers
+        .iter()
+        .any(|(_, compiler)| *compiler != Some(CrossCompiler::Active));
+    let which = if from_source {
+        "the distribution's compiler, library from source"
+    } else {
+        "the compiler in use"
+    };
     Status::Present(format!("{which}, {} targets", TARGETS.len()))
 }
 
@@ -118,16 +163,30 @@ fn ways() -> Vec<Way> {
     let mut ways = Vec::new();
     if first_line("rustup", &["--version"]).is_some() {
         let command = format!("timeout 600 rustup target add {}", TARGETS.join(" "));
-        ways.push(Way { commands: vec![command], note: "about 100 MB".into(), ..Way::default() });
+        ways.push(Way {
+            commands: vec![command],
+            note: "about 100 MB".into(),
+            ..Way::default()
+        });
     }
     // Debian's long-term releases carry a recent compiler under the names that its browsers are built with.
-    let names = [("rustc-web", "rustc-web cargo-web rust-web-src"), ("rustc", "rustc cargo rust-src")];
+    let names = [
+        ("rustc-web", "rustc-web cargo-web rust-web-src"),
+        ("rustc", "rustc cargo rust-src"),
+    ];
     let new_enough = |package: &str| {
         apt::candidate(package).is_some_and(|version| version_numbers(&version) >= OLDEST.to_vec())
     };
-    let found = names.iter().find(|(package, _)| new_enough(package)).or(names.first());
+    let found = names
+        .iter()
+        .find(|(package, _)| new_enough(package))
+        .or(names.first());
     if let Some((_, packages)) = found {
-        let packages = if linker().is_some() { packages.to_string() } else { format!("{packages} lld") };
+        let packages = if linker().is_some() {
+            packages.to_string()
+        } else {
+            format!("{packages} lld")
+        };
         let note = "about 150 MB; the distribution's compiler, which builds the library from source";
         ways.push(apt::way(&[], &packages, note));
     }
@@ -146,11 +205,21 @@ mod tests {
 
     #[test]
     fn the_distributions_compiler_builds_the_library_and_links_with_what_was_found() {
-        let compiler = CrossCompiler::Distribution { linker: "/somewhere/rust-lld".into() };
+        let compiler = CrossCompiler::Distribution {
+            linker: "/somewhere/rust-lld".into(),
+        };
         let command = compiler.cargo("build", "thumbv7m-none-eabi", &["-Ctarget-cpu=cortex-m3".into()]);
         let line = crate::command::display(&command);
-        assert!(line.starts_with("/usr/bin/cargo build -Zbuild-std=core --target thumbv7m-none-eabi"), "{line}");
-        let flags = command.get_envs().find(|(name, _)| *name == "CARGO_ENCODED_RUSTFLAGS").unwrap().1.unwrap();
+        assert!(
+            line.starts_with("/usr/bin/cargo build -Zbuild-std=core --target thumbv7m-none-eabi"),
+            "{line}"
+        );
+        let flags = command
+            .get_envs()
+            .find(|(name, _)| *name == "CARGO_ENCODED_RUSTFLAGS")
+            .unwrap()
+            .1
+            .unwrap();
         assert_eq!(flags, "-Ctarget-cpu=cortex-m3\u{1f}-Clinker=/somewhere/rust-lld");
     }
 }

@@ -27,7 +27,10 @@ pub const COMPILER: Requirement = Requirement {
 pub const PYTHON: Requirement = Requirement {
     name: "Python with venv",
     purpose: "fetching libtorch (training)",
-    check: || match first_line("python3", &["-c", "import ensurepip, sys, venv; print(sys.version)"]) {
+    check: || match first_line(
+        "python3",
+        &["-c", "import ensurepip, sys, venv; print(sys.version)"],
+    ) {
         Some(version) => Status::Present(version),
         None => Status::Missing("python3 or its modules venv and ensurepip not found".into()),
     },
@@ -35,24 +38,28 @@ pub const PYTHON: Requirement = Requirement {
 };
 
 /// The library.
-pub const LIBTORCH: Requirement =
-    Requirement { name: "libtorch", purpose: "training", check, ways };
+pub const LIBTORCH: Requirement = Requirement {
+    name: "libtorch",
+    purpose: "training",
+    check,
+    ways,
+};
 
 fn check() -> Status {
     match location() {
         Some(folder) => Status::Present(format!("{}", folder.display())),
-        None => Status::Missing(format!("neither LIBTORCH nor torch {VERSION} in {}", environment_folder().display())),
+        None => Status::Missing(format!(
+            "neither LIBTORCH nor torch {VERSION} in {}",
+            environment_folder().display()
+        )),
     }
-}
-
-/// Whether libtorch is there.
-pub fn present() -> bool {
-    location().is_some()
 }
 
 /// The variables that building and running `sepconv-train` take.
 pub fn variables() -> Vec<(&'static str, OsString)> {
-    let Some(folder) = location() else { return Vec::new() };
+    let Some(folder) = location() else {
+        return Vec::new();
+    };
     let library = folder.join("lib").into_os_string();
     let search = match std::env::var_os("LD_LIBRARY_PATH") {
         Some(others) if !others.is_empty() => {
@@ -69,11 +76,15 @@ pub fn variables() -> Vec<(&'static str, OsString)> {
 /// libtorch's folder: the one that the user names, or the one in this workspace's virtual environment.
 fn location() -> Option<PathBuf> {
     if let Some(folder) = std::env::var_os("LIBTORCH") {
-        return Some(folder.into()).filter(|folder| has_library(folder));
+        return Some(PathBuf::from(folder)).filter(|folder| has_library(folder));
     }
     let folders = std::fs::read_dir(environment_folder().join("lib")).ok()?;
-    let candidates = folders.flatten().map(|python| python.path().join("site-packages/torch"));
-    candidates.into_iter().find(|folder| has_library(folder) && has_version(folder))
+    let candidates = folders
+        .flatten()
+        .map(|python| python.path().join("site-packages/torch"));
+    candidates
+        .into_iter()
+        .find(|folder| has_library(folder) && has_version(folder))
 }
 
 fn has_library(folder: &Path) -> bool {
@@ -92,19 +103,25 @@ fn environment_folder() -> PathBuf {
 
 fn ways() -> Vec<Way> {
     let folder = environment_folder();
-    let create = format!("python3 -m venv {}", folder.display());
-    let pip = format!("{}/bin/pip install --disable-pip-version-check", folder.display());
+    let folder = workspace::in_shell(&folder);
+    let create = format!("python3 -m venv {folder}");
+    let pip = format!("{folder}/bin/pip install --disable-pip-version-check");
     let way = |arguments: String, note: &str| Way {
         commands: vec![create.clone(), format!("{pip} {arguments}")],
         note: note.into(),
         ..Way::default()
     };
     if has_nvidia_gpu() {
-        return vec![way(format!("torch=={VERSION}"), "downloads about 2.8 GB, with what the NVIDIA GPU needs")];
+        return vec![way(
+            format!("torch=={VERSION}"),
+            "downloads about 2.8 GB, with what the NVIDIA GPU needs",
+        )];
     }
     vec![
         way(
-            format!("--no-deps --retries 0 --timeout 20 --index-url https://download.pytorch.org/whl/cpu torch=={VERSION}"),
+            format!(
+                "--no-deps --retries 0 --timeout 20 --index-url https://download.pytorch.org/whl/cpu torch=={VERSION}"
+            ),
             "downloads about 190 MB: the build for processors only",
         ),
         // Without a GPU, two of the package's dependencies are enough for the library to load.

@@ -1,0 +1,257 @@
+//! `cargo xtask test`: every check that there is. What could not be checked is said at the end.
+
+use std::process::Command;
+use std::time::Instant;
+
+use crate::board::Core;
+use crate::command;
+use crate::error::Error;
+use crate::provision::rust::CrossCompiler;
+use crate::provision::{self, Status, torch};
+use crate::tasks::icount;
+use crate::workspace::{cargo, root, target, tool};
+use crate::{images, sepconv};
+
+/// Arguments of `test`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Leave out what needs libtorch: nothing is downloaded for it then.
+    #[arg(long)]
+    without_training: bool,
+}
+
+/// What became of the checks.
+#[derive(Default)]
+struct Outcome {
+    passed: Vec<(String, f64)>,
+    failed: Vec<(String, Error)>,
+    left_out: Vec<String>,
+}
+
+impl Outcome {
+    /// Runs a check; the others run whatever becomes of it.
+    fn check(&mut self, name: &str, work: impl FnOnce() -> Result<(), Error>) {
+        eprintln!("\n== {name}");
+        let start = Instant::now();
+        match work() {
+            Ok(()) => self.passed.push((name.into(), start.elapsed().as_secs_f64())),
+            Err(error) => {
+                eprintln!("{error}");
+                self.failed.push((name.into(), error));
+            }
+        }
+    }
+}
+
+/// Runs all checks.
+///
+/// # Errors
+///
+/// [`Error::Environment`] if the machine lacks something that cannot be installed, [`Error::Failed`] if a check failed.
+pub fn run(arguments: &Arguments) -> Result<(), Error> {
+    let needs_torch = |requirement: &provision::Requirement| requirement.purpose.contains("training");
+    let needed: Vec<_> = provision::ALL
+        .iter()
+        .filter(|need| !(arguments.without_training && needs_torch(need)))
+        .collect();
+    provision::ensure(&needed)?;
+
+    let mut outcome = Outcome::default();
+    let host = Host {
+        training: !arguments.without_training,
+    };
+    if arguments.without_training {
+        outcome
+            .left_out
+            .push("training (sepconv-train and the tests that train): --without-training".into());
+    }
+    if !shared_folder_present() {
+        outcome.left_out.push(
+            "checks against measuring data: SEPCONV_SHARED names no folder, and there is no ../shared".into(),
+        );
+    }
+    for requirement in provision::OPTIONAL {
+        if let Status::Missing(reason) = (requirement.check)() {
+            outcome
+                .left_out
+                .push(format!("{}: {} {reason}", requirement.purpose, requirement.name));
+        }
+    }
+
+    outcome.check("formatting", || {
+        command::run(cargo().args(["fmt", "--all", "--check"]))?;
+        command::run(
+            cargo()
+                .current_dir(root().join("firmware"))
+                .args(["fmt", "--all", "--check"]),
+        )
+    });
+    outcome.check("lints", || {
+        command::run(host.cargo("clippy").args([
+            "--release",
+            "--all-targets",
+            "--quiet",
+            "--",
+            "-D",
+            "warnings",
+        ]))
+    });
+    // Whole numbers that overflow stop a program in the dev profile only.
+    outcome.check("tests of the runtime, with overflow checks", || {
+        command::run(nextest(&mut cargo())?.args(["--package", "sepconv", "--all-features"]))
+    });
+    outcome.check("tests", || {
+        let mut command = cargo();
+        host.select(nextest(&mut command)?.args(["--release", "--all-targets"]));
+        command::run(&mut command)
+    });
+    outcome.check("documentation tests", || {
+        command::run(host.cargo("test").args(["--doc", "--release", "--quiet"]))
+    });
+    outcome.check("documentation", || {
+        let mut command = host.cargo("doc");
+        command::run(
+            command
+                .args(["--release", "--no-deps", "--quiet"])
+                .env("RUSTDOCFLAGS", "-D warnings"),
+        )
+    });
+    firmware_checks(&mut outcome);
+    conclude(outcome)
+}
+
+/// The crates that are built for this machine.
+struct Host {
+    training: bool,
+}
+
+impl Host {
+    fn cargo(&self, subcommand: &str) -> Command {
+        let mut command = cargo();
+        command.arg(subcommand);
+        self.select(&mut command);
+        command
+    }
+
+    /// Adds the choice of crates and the variables that they are built with.
+    fn select(&self, command: &mut Command) {
+        command.arg("--workspace");
+        if self.training {
+            command.envs(torch::variables());
+        } else {
+            command.args(["--exclude", "sepconv-train", "--exclude", "sepconv-tests"]);
+        }
+    }
+}
+
+/// `cargo nextest run`, wherever nextest is installed.
+fn nextest(command: &mut Command) -> Result<&mut Command, Error> {
+    let program = tool("cargo-nextest").ok_or_else(|| Error::Environment("cargo-nextest is gone".into()))?;
+    // Cargo finds its subcommands in the search path.
+    let mut path = program
+        .parent()
+        .map(|folder| folder.as_os_str().to_owned())
+        .unwrap_or_default();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    Ok(command
+        .env("PATH", path)
+        .args(["nextest", "run", "--no-fail-fast"]))
+}
+
+/// The folder of data that some tests measure with, and that no clone has.
+fn shared_folder_present() -> bool {
+    match std::env::var_os("SEPCONV_SHARED") {
+        Some(folder) => std::path::Path::new(&folder).is_dir(),
+        None => root().join("../shared").is_dir(),
+    }
+}
+
+/// Firmware: lints, documentation, and on every emulated core the same output as on this machine.
+fn firmware_checks(outcome: &mut Outcome) {
+    let model = target().join("test/micro-xception.sepc");
+    outcome.check("a model for the firmware", || {
+        let cannot = |error: std::io::Error| Error::Environment(format!("{}: {error}", model.display()));
+        std::fs::create_dir_all(target().join("test")).map_err(cannot)?;
+        sepconv::quantize(
+            &root().join("models/micro-xception.onnx"),
+            &root().join("host-train/data"),
+            &model,
+        )
+    });
+    if !model.is_file() {
+        outcome
+            .left_out
+            .push("all checks of the firmware: there is no model for it".into());
+        return;
+    }
+    outcome.check("firmware: lints and documentation", || {
+        let facts = sepconv::inspect(&model)?;
+        let images = images::first_or_random(&facts, None)?;
+        let triple = "thumbv7em-none-eabihf";
+        let compiler = CrossCompiler::for_target(triple)
+            .ok_or_else(|| Error::Environment(format!("no compiler for {triple}")))?;
+        let folder = target().join("firmware/check");
+        for (subcommand, arguments) in [
+            ("clippy", ["--", "-D", "warnings"].as_slice()),
+            ("doc", &["--no-deps"]),
+        ] {
+            let mut command = compiler.cargo(subcommand, triple, &[]);
+            command
+                .current_dir(root().join("firmware"))
+                .args(["--release", "--quiet", "--workspace", "--target-dir"])
+                .arg(&folder)
+                .args(arguments)
+                .env("SEPCONV_MODEL", &model)
+                .env("SEPCONV_IMAGES", &images.path)
+                .env("RUSTDOCFLAGS", "-D warnings");
+            command::run(&mut command)?;
+        }
+        Ok(())
+    });
+    for core in <Core as clap::ValueEnum>::value_variants() {
+        outcome.check(
+            &format!(
+                "firmware: the host's bytes on an emulated {}",
+                core.name().to_uppercase()
+            ),
+            || {
+                let counts = icount::count(*core, &model, None)?;
+                eprintln!("{} instructions, output {}", counts.total, counts.output_hash);
+                Ok(())
+            },
+        );
+    }
+}
+
+fn conclude(outcome: Outcome) -> Result<(), Error> {
+    println!("\nchecks that passed:");
+    for (name, seconds) in &outcome.passed {
+        println!("  {name} ({seconds:.0} s)");
+    }
+    println!("left out:");
+    for what in &outcome.left_out {
+        println!("  {what}");
+    }
+    if outcome.left_out.is_empty() {
+        println!("  nothing");
+    }
+    if outcome.failed.is_empty() {
+        println!("all checks that were made passed");
+        return Ok(());
+    }
+    let failures: Vec<String> = outcome
+        .failed
+        .iter()
+        .map(|(name, error)| {
+            format!(
+                "  {name}: {}",
+                error.to_string().lines().next().unwrap_or_default()
+            )
+        })
+        .collect();
+    Err(Error::Failed(format!(
+        "these checks failed:\n{}",
+        failures.join("\n")
+    )))
+}
