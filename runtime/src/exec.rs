@@ -221,7 +221,7 @@ impl Session<'_> {
     }
 
     fn rows_of(&mut self, tensor: &Tensor, first: usize, rows: usize) -> &mut [i8] {
-        let start = tensor.offset + first.checked_rem(tensor.ring_rows).unwrap_or(0) * tensor.row_bytes();
+        let start = tensor.offset + tensor.slot(first) * tensor.row_bytes();
         self.arena
             .get_mut(start..start + rows * tensor.row_bytes())
             .unwrap_or(&mut [])
@@ -242,7 +242,7 @@ fn execute<O: Observer>(model: &Model, step: &Step, arena: &mut [i8], observer: 
     let record = model.record(number)?;
     let output = model.tensor(record.output);
     let (first_row, rows) = (step.first_row as usize, step.rows as usize);
-    let start = output.offset + first_row.checked_rem(output.ring_rows)? * output.row_bytes();
+    let start = output.offset + output.slot(first_row) * output.row_bytes();
 
     let arena = arena.get_mut(..model.arena_len())?;
     let (activations, scratch) =

@@ -30,6 +30,9 @@ pub const NONE: u16 = 0xffff;
 pub const PUSH_INPUT: u16 = 0xffff;
 /// Bytes before the part of the file that the CRC covers.
 pub const CRC_START: usize = 16;
+/// The greatest product of the numbers of operators and steps, so that checking a schedule takes well below a second on a
+/// workstation whatever a file says. (Xception at 299 × 299, streamed row by row, needs a thirtieth of it.)
+pub const MAX_WALK: u64 = 1 << 26;
 /// How many inputs an operator has at most.
 pub const MAX_INPUTS: usize = 4;
 

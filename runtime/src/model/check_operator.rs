@@ -35,7 +35,7 @@ pub(super) fn check(model: &Model) -> Result<(), ModelError> {
         if !constants(model, &record, &decoded, &input, &output) {
             return Err(ModelError::Constants { operator });
         }
-        if !parameters(&record, &decoded, &output) {
+        if !unused_are_zero(&record, kind) || !parameters(&record, &decoded, &output) {
             return Err(ModelError::Parameter { operator });
         }
         if !has_kernel(model.kernels, &decoded, input.element) {
@@ -92,7 +92,7 @@ fn shapes(
                 && linear.window == Window::UNIT
                 && (from.height, from.width) == (to.height, to.width)
         }
-        Operator::FullyConnected(_) => same_element && to.pixels() == 1,
+        Operator::FullyConnected(linear) => same_element && linear.window == Window::UNIT && to.pixels() == 1,
         Operator::Add(binary) | Operator::Mul(binary) => {
             let second = model.tensor(record.inputs[1]);
             let second_fits = if binary.constant.is_empty() {
@@ -221,8 +221,8 @@ fn constants(
     output: &Tensor,
 ) -> bool {
     let len = record.weights_len as usize;
-    let end = record.weights_offset as usize + len;
-    if end > model.constants().len() || !record.weights_offset.is_multiple_of(16) {
+    let end = record.weights_offset as u64 + record.weights_len as u64;
+    if end > model.constants().len() as u64 || !record.weights_offset.is_multiple_of(16) {
         return false;
     }
     let (from, to) = (input.shape, output.shape);
@@ -321,13 +321,55 @@ fn linear_constants(
         && within(record.shifts_offset, channels, 1)
 }
 
+/// What the kind does not use is 0, so that later versions of the format may give it a meaning.
+fn unused_are_zero(record: &OperatorRecord, kind: Kind) -> bool {
+    let linear = matches!(
+        kind,
+        Kind::Convolution | Kind::Depthwise | Kind::Pointwise | Kind::FullyConnected
+    );
+    let windowed = linear || matches!(kind, Kind::AveragePool | Kind::MaxPool);
+    let params_used: &[usize] = match kind {
+        Kind::Add => &[0, 1, 2, 3, 4, 5, 6],
+        Kind::Mul => &[4, 5, 6],
+        Kind::Mean | Kind::Requantize | Kind::Pad => &[0, 1],
+        Kind::Softmax | Kind::Transpose => &[0, 1, 2],
+        Kind::Concatenation | Kind::ResizeNearest => &[0],
+        _ => &[],
+    };
+    let params = record.params.iter().enumerate();
+    let numbers_of_weights = [
+        record.bias_offset,
+        record.multipliers_offset,
+        record.shifts_offset,
+        record.weight_bits as u32,
+        record.layout as u32,
+    ];
+    let strides = [
+        record.kernel_height,
+        record.kernel_width,
+        record.stride_height as u16,
+        record.stride_width as u16,
+        record.dilation_height as u16,
+        record.dilation_width as u16,
+    ];
+    let padding = [record.pad_top, record.pad_left];
+    record.reserved == 0
+        && record.reserved_end == 0
+        && params
+            .filter(|(number, _)| !params_used.contains(number))
+            .all(|(_, value)| *value == 0)
+        && (linear || numbers_of_weights == [0; 5])
+        && (windowed || strides == [0; 6])
+        && (windowed || kind == Kind::Pad || padding == [0; 2])
+}
+
 fn parameters(record: &OperatorRecord, operator: &Operator, output: &Tensor) -> bool {
     let range = match output.element {
         Element::Int8 => -128..=127,
         Element::Int16 => -32768..=32767,
     };
     let (least, greatest) = (record.activation_min as i32, record.activation_max as i32);
-    let [p0, p1, p2, p3, p4, p5, _] = record.params;
+    let [p0, p1, p2, p3, p4, p5, p6] = record.params;
     let activation = range.contains(&least) && range.contains(&greatest) && least <= greatest;
     activation
         && match operator {
@@ -345,9 +387,12 @@ fn parameters(record: &OperatorRecord, operator: &Operator, output: &Tensor) -> 
                 multiplier_is_sound(p0, p1)
                     && multiplier_is_sound(p2, p3)
                     && multiplier_is_sound(p4, p5)
-                    && binary.left_shift <= 20
+                    && (0..=20).contains(&(p6 >> 16))
+                    && range.contains(&binary.b_zero_point)
             }
-            Operator::Mul(_) => multiplier_is_sound(p4, p5),
+            Operator::Mul(binary) => {
+                multiplier_is_sound(p4, p5) && p6 >> 16 == 0 && range.contains(&binary.b_zero_point)
+            }
             Operator::Mean(_) | Operator::Requantize(_) => multiplier_is_sound(p0, p1),
             Operator::Softmax(softmax) => {
                 multiplier_is_sound(p0, p1)
@@ -355,13 +400,14 @@ fn parameters(record: &OperatorRecord, operator: &Operator, output: &Tensor) -> 
                     && output.zero_point == *range.start()
             }
             Operator::Pad(pad) => range.contains(&pad.value),
+            // The axes have been cut to eight bits.
+            Operator::Concatenation(_) => (0..3).contains(&p0),
+            Operator::Transpose(_) => [p0, p1, p2].iter().all(|axis| (0..3).contains(axis)),
             Operator::AveragePool(_)
             | Operator::MaxPool(_)
-            | Operator::Concatenation(_)
             | Operator::Reshape
             | Operator::Lookup(_)
             | Operator::ResizeNearest(_)
-            | Operator::Transpose(_)
             | Operator::ArgMax(_) => true,
         }
 }

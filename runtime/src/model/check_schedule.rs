@@ -1,7 +1,7 @@
 //! The check of the schedule: every row is computed once, in order, from rows that the arena holds at that time, and no
 //! step writes where it reads.
 //!
-//! It needs no memory: for each operator and each of its inputs it walks the schedule once.
+//! It needs no memory: it walks the schedule once for each operator, which [`MAX_WALK`](crate::format::MAX_WALK) bounds.
 
 use super::{Model, ModelError, Tensor};
 use crate::format::{MAX_INPUTS, NONE, PUSH_INPUT, Step};
@@ -15,11 +15,13 @@ pub(super) fn check(model: &Model) -> Result<(), ModelError> {
         // Rows that nobody pushes.
         return Err(ModelError::Schedule { operator: PUSH_INPUT });
     }
-    if model
+    if let Some(step) = model
         .steps()
-        .any(|step| step.operator != PUSH_INPUT && step.operator as usize >= model.operator_count())
+        .find(|step| step.operator != PUSH_INPUT && step.operator as usize >= model.operator_count())
     {
-        return Err(ModelError::Schedule { operator: PUSH_INPUT });
+        return Err(ModelError::Schedule {
+            operator: step.operator,
+        });
     }
     for number in 0..model.operator_count() {
         check_operator(model, number as u16, pushes).ok_or(ModelError::Schedule {
@@ -49,59 +51,68 @@ fn advance(step: &Step, next: usize, tensor: &Tensor) -> Option<usize> {
         && first == next
         && rows > 0
         && end <= tensor.shape.height as usize
-        && first % tensor.ring_rows + rows <= tensor.ring_rows;
+        && tensor.slot(first) + rows <= tensor.ring_rows;
     sound.then_some(end)
 }
 
-/// Walks the schedule for one operator and each of its inputs; `None` if a step is wrong.
+/// An input of the operator that is being checked.
+struct Source {
+    tensor: Tensor,
+    /// The operator that computes it.
+    producer: u16,
+    /// Its rows computed so far.
+    computed: usize,
+}
+
+/// Walks the schedule for one operator; `None` if a step is wrong.
 fn check_operator(model: &Model, number: u16, pushes: bool) -> Option<()> {
     let (_, operator) = model.operator(number as usize)?;
     let record = model.record(number as usize)?;
     let output = model.tensor(record.output);
-    for (position, &input_number) in record.inputs.iter().enumerate().take(MAX_INPUTS) {
-        // Operators have at least one input, so each is walked at least once.
-        if input_number == NONE {
-            break;
-        }
-        let input = model.tensor(input_number);
-        let is_network_input = input_number == model.input_number();
-        let producer = if is_network_input {
-            PUSH_INPUT
-        } else {
-            producer(model, input_number)?
-        };
-        // Rows of the input computed so far.
-        let mut computed = if is_network_input && !pushes {
-            input.shape.height as usize
-        } else {
-            0
-        };
-        let mut next = 0;
-        for step in model.steps() {
-            if step.operator == number {
-                let (from, to) = input_rows(
-                    &operator,
-                    position,
-                    input.shape,
-                    step.first_row as usize,
-                    step.rows as usize,
-                );
-                let after = advance(&step, next, &output)?;
-                let held = computed.saturating_sub(input.ring_rows)..=computed;
-                let disjoint = is_disjoint(&band(&output, next, step.rows as usize), &input, from, to);
-                if from > to || !held.contains(&from) || !held.contains(&to) || !disjoint {
+    let mut sources: [Option<Source>; MAX_INPUTS] = record.inputs.map(|input| source(model, input, pushes));
+    let mut next = 0;
+    for step in model.steps() {
+        if step.operator == number {
+            let (first, rows) = (step.first_row as usize, step.rows as usize);
+            let after = advance(&step, next, &output)?;
+            let written = band(&output, first, rows);
+            for (position, source) in sources.iter().flatten().enumerate() {
+                let tensor = &source.tensor;
+                let (from, to) = input_rows(&operator, position, tensor.shape, first, rows);
+                let held = source.computed.saturating_sub(tensor.ring_rows)..=source.computed;
+                let readable = from <= to && held.contains(&from) && held.contains(&to);
+                if !readable || !is_disjoint(&written, tensor, from, to) {
                     return None;
                 }
-                next = after;
-            } else if step.operator == producer {
-                computed = step.first_row as usize + step.rows as usize;
+            }
+            next = after;
+        }
+        for source in sources.iter_mut().flatten() {
+            if step.operator == source.producer {
+                source.computed = step.first_row as usize + step.rows as usize;
             }
         }
-        if next != output.shape.height as usize {
-            return None;
-        }
     }
-    Some(())
+    (next == output.shape.height as usize).then_some(())
+}
+
+/// An input before the first step. The check of operators has found that each input is computed by one.
+fn source(model: &Model, input: u16, pushes: bool) -> Option<Source> {
+    if input == NONE {
+        return None;
+    }
+    let tensor = model.tensor(input);
+    let is_network_input = input == model.input_number();
+    let whole = is_network_input && !pushes;
+    Some(Source {
+        producer: if is_network_input {
+            PUSH_INPUT
+        } else {
+            producer(model, input)?
+        },
+        computed: if whole { tensor.shape.height as usize } else { 0 },
+        tensor,
+    })
 }
 
 /// The operator that computes a tensor.
@@ -115,15 +126,16 @@ fn producer(model: &Model, tensor: u16) -> Option<u16> {
 
 /// The arena bytes of `rows` rows from `first` on, which do not wrap.
 fn band(tensor: &Tensor, first: usize, rows: usize) -> core::ops::Range<usize> {
-    let start = tensor.offset + first % tensor.ring_rows * tensor.row_bytes();
+    let start = tensor.offset + tensor.slot(first) * tensor.row_bytes();
     start..start + rows * tensor.row_bytes()
 }
 
 /// Whether a written band keeps clear of the input rows `from..to`, whose ring may wrap once between them.
 fn is_disjoint(written: &core::ops::Range<usize>, input: &Tensor, from: usize, to: usize) -> bool {
-    let until_wrap = input.ring_rows - from % input.ring_rows;
-    let head = (to - from.min(to)).min(until_wrap);
-    let tail = to - from.min(to) - head;
+    let until_wrap = input.ring_rows.saturating_sub(input.slot(from));
+    let rows = to.saturating_sub(from);
+    let head = rows.min(until_wrap);
+    let tail = rows - head;
     let clear = |read: core::ops::Range<usize>| {
         read.is_empty() || read.end <= written.start || written.end <= read.start
     };

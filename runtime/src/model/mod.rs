@@ -57,6 +57,12 @@ impl Tensor {
         self.ring_rows * self.row_bytes()
     }
 
+    /// Where in the ring row `row` is.
+    #[inline]
+    pub(crate) fn slot(&self, row: usize) -> usize {
+        row.checked_rem(self.ring_rows).unwrap_or(0)
+    }
+
     pub(crate) fn from_record(record: &TensorRecord) -> Self {
         Self {
             shape: Shape::new(record.height, record.width, record.channels),

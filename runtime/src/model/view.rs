@@ -2,7 +2,7 @@
 
 use super::{Model, ModelError};
 use crate::Element;
-use crate::format::{OperatorRecord, TensorRecord};
+use crate::format::{MAX_WALK, OperatorRecord, TensorRecord};
 use crate::layout::Layout;
 use crate::operator::{self, Kind, Operator};
 
@@ -49,6 +49,11 @@ impl<'m> Model<'m> {
             header.operator_count as usize,
             header.step_count as usize,
         ];
+        // Every operator takes at least one step.
+        let walk = header.operator_count as u64 * header.step_count as u64;
+        if walk > MAX_WALK || header.step_count < header.operator_count as u32 {
+            return Err(ModelError::Header);
+        }
         // Numbers of tensors and operators must be distinguishable from "none".
         if counts.contains(&0) || counts[..2].contains(&0xffff) || header.scratch_len > header.arena_len {
             return Err(ModelError::Header);

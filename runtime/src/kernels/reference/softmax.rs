@@ -16,7 +16,7 @@ pub fn run(softmax: &Softmax, input: &Rows, output: &mut Band) {
     let bytes = output.element.bytes();
     for (y, row) in output.rows_mut() {
         let pixels = input.row(y).chunks_exact(channels);
-        for (to, from) in row.chunks_exact_mut(channels * bytes).zip(pixels) {
+        for (to, from) in row.chunks_exact_mut((channels * bytes).max(1)).zip(pixels) {
             if bytes == 1 {
                 pixel::<1>(softmax, from, to);
             } else {
