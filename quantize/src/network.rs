@@ -307,4 +307,27 @@ impl Network {
         }
         consumers
     }
+
+    /// Removes tensors that no node computes or reads, and numbers the others anew.
+    pub fn drop_unused_tensors(&mut self) {
+        let mut used = vec![false; self.tensors.len()];
+        for id in self
+            .nodes
+            .iter()
+            .flat_map(|node| node.inputs.iter().chain([&node.output]))
+        {
+            used[*id] = true;
+        }
+        (used[self.input], used[self.output]) = (true, true);
+        let new_ids: Vec<TensorId> = (0..used.len())
+            .map(|id| used[..id].iter().filter(|used| **used).count())
+            .collect();
+        let mut keep = used.iter();
+        self.tensors.retain(|_| keep.next() == Some(&true));
+        for node in &mut self.nodes {
+            node.inputs.iter_mut().for_each(|id| *id = new_ids[*id]);
+            node.output = new_ids[node.output];
+        }
+        (self.input, self.output) = (new_ids[self.input], new_ids[self.output]);
+    }
 }

@@ -8,6 +8,8 @@ mod lifetime;
 mod place;
 pub mod schedule;
 mod search;
+#[cfg(test)]
+mod tests;
 
 use crate::network::Network;
 pub use schedule::Segment;
