@@ -1,6 +1,7 @@
 //! Running other programs.
 
-use std::process::{Command, Output, Stdio};
+use std::io::BufRead;
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
@@ -34,8 +35,36 @@ pub fn run(command: &mut Command) -> Result<(), Error> {
     let status = command.stdin(Stdio::null()).stdout(std::io::stderr()).status();
     match status {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(Error::Failed(format!("`{}` failed ({status})", display(command)))),
+        Ok(status) => Err(failed(command, status)),
         Err(error) => Err(cannot_start(command, &error)),
+    }
+}
+
+/// Runs a command as [`run`] does and hands every line that it prints to `watch` as well.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn run_watching(command: &mut Command, mut watch: impl FnMut(&str)) -> Result<(), Error> {
+    eprintln!("+ {}", display(command));
+    let (reader, writer) = std::io::pipe().map_err(|error| cannot_start(command, &error))?;
+    let both = writer
+        .try_clone()
+        .and_then(|copy| command.stdin(Stdio::null()).stdout(copy).stderr(writer).spawn());
+    let mut child = both.map_err(|error| cannot_start(command, &error))?;
+    // The command holds the pipe's other end; the end of the file only comes once it lets go, too.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    for line in std::io::BufReader::new(reader).split(b'\n') {
+        let line = line.map_err(|error| cannot_start(command, &error))?;
+        let line = String::from_utf8_lossy(&line);
+        eprintln!("{line}");
+        watch(&line);
+    }
+    let status = child.wait().map_err(|error| cannot_start(command, &error))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(failed(command, status))
     }
 }
 
@@ -106,6 +135,10 @@ pub fn output_within(command: &mut Command, limit: Duration) -> Result<(Output, 
     ))
 }
 
+fn failed(command: &Command, status: ExitStatus) -> Error {
+    Error::Failed(format!("`{}` failed ({status})", display(command)))
+}
+
 fn cannot_start(command: &Command, error: &std::io::Error) -> Error {
     Error::Environment(format!(
         "cannot run `{}`: {error}",
@@ -122,6 +155,18 @@ mod tests {
         let error = run(Command::new("sh").args(["-c", "exit 3"])).unwrap_err();
         assert!(error.to_string().contains("`sh -c 'exit 3'` failed"), "{error}");
         assert_eq!(error.exit_code(), 1);
+    }
+
+    #[test]
+    fn lines_of_both_streams_are_watched() {
+        let mut lines = Vec::new();
+        let script = "echo out; echo err >&2; echo last";
+        run_watching(Command::new("sh").args(["-c", script]), |line| {
+            lines.push(line.to_string())
+        })
+        .unwrap();
+        assert_eq!(lines, ["out", "err", "last"]);
+        assert!(run_watching(&mut Command::new("false"), |_| ()).is_err());
     }
 
     #[test]

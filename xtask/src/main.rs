@@ -39,6 +39,8 @@ struct Arguments {
 enum Task {
     /// List what is there, what is missing, and the commands that install it.
     Doctor(tasks::doctor::Arguments),
+    /// Train, quantize, run on host and board, and compare: everything in one go.
+    Demo(tasks::demo::Arguments),
     /// Check everything: formatting, lints, tests, documentation, firmware in the emulator.
     Test(tasks::test::Arguments),
     /// Count the instructions of one inference on an emulated core.
@@ -50,6 +52,7 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Doctor(arguments) => tasks::doctor::run(&arguments),
+        Task::Demo(arguments) => tasks::demo::run(&arguments),
         Task::Test(arguments) => tasks::test::run(&arguments),
         Task::Icount(arguments) => tasks::icount::run(&arguments),
         Task::Flash(arguments) => tasks::flash::run(&arguments),

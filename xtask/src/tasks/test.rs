@@ -43,6 +43,24 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// Runs tests. A test that cannot check something prints a line with `left out: ` and what it is.
+    fn check_tests(&mut self, name: &str, command: impl FnOnce() -> Result<Command, Error>) {
+        let mut left_out = Vec::new();
+        self.check(name, || {
+            command::run_watching(&mut command()?, |line| {
+                left_out.extend(line.split_once(LEFT_OUT).map(|(_, what)| what.trim().to_string()));
+            })
+        });
+        left_out.sort();
+        left_out.dedup();
+        self.left_out.extend(left_out);
+    }
+}
+
+/// What tests print before the name of something that they could not check.
+const LEFT_OUT: &str = "left out: ";
+
 /// Runs all checks.
 ///
 /// # Errors
@@ -97,13 +115,15 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
         ]))
     });
     // Whole numbers that overflow stop a program in the dev profile only.
-    outcome.check("tests of the runtime, with overflow checks", || {
-        command::run(nextest(&mut cargo())?.args(["--package", "sepconv", "--all-features"]))
+    outcome.check_tests("tests of the runtime, with overflow checks", || {
+        let mut command = cargo();
+        nextest(&mut command)?.args(["--package", "sepconv", "--all-features"]);
+        Ok(command)
     });
-    outcome.check("tests", || {
+    outcome.check_tests("tests", || {
         let mut command = cargo();
         host.select(nextest(&mut command)?.args(["--release", "--all-targets"]));
-        command::run(&mut command)
+        Ok(command)
     });
     outcome.check("documentation tests", || {
         command::run(host.cargo("test").args(["--doc", "--release", "--quiet"]))
@@ -116,6 +136,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
                 .env("RUSTDOCFLAGS", "-D warnings"),
         )
     });
+    outcome.check("the runtime cannot panic", runtime_cannot_panic);
     firmware_checks(&mut outcome);
     conclude(outcome)
 }
@@ -154,9 +175,13 @@ fn nextest(command: &mut Command) -> Result<&mut Command, Error> {
         .unwrap_or_default();
     path.push(":");
     path.push(std::env::var_os("PATH").unwrap_or_default());
-    Ok(command
-        .env("PATH", path)
-        .args(["nextest", "run", "--no-fail-fast"]))
+    Ok(command.env("PATH", path).args([
+        "nextest",
+        "run",
+        "--no-fail-fast",
+        "--success-output",
+        "immediate",
+    ]))
 }
 
 /// The folder of data that some tests measure with, and that no clone has.
@@ -165,6 +190,37 @@ fn shared_folder_present() -> bool {
         Some(folder) => std::path::Path::new(&folder).is_dir(),
         None => root().join("../shared").is_dir(),
     }
+}
+
+/// The runtime links without a panic handler; with a panic put into it, it does not.
+fn runtime_cannot_panic() -> Result<(), Error> {
+    let triple = "thumbv7em-none-eabihf";
+    let build = |features: &[&str]| {
+        let mut command = compiler_for(triple)?.cargo("build", triple, &[]);
+        command.current_dir(root().join("runtime/panic-free")).args([
+            "--release",
+            "--locked",
+            "--target-dir",
+        ]);
+        command.arg(target().join("firmware/panic-free")).args(features);
+        Ok(command)
+    };
+    command::run(&mut build(&[])?)?;
+    let mut named = false;
+    let deliberate = command::run_watching(&mut build(&["--features", "deliberate-panic"])?, |line| {
+        named |= line.contains("sepconv_can_panic");
+    });
+    match deliberate {
+        Err(Error::Failed(_)) if named => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => Err(Error::Failed(
+            "a deliberate panic was linked, so that the check proves nothing".into(),
+        )),
+    }
+}
+
+fn compiler_for(triple: &str) -> Result<CrossCompiler, Error> {
+    CrossCompiler::for_target(triple).ok_or_else(|| Error::Environment(format!("no compiler for {triple}")))
 }
 
 /// Firmware: lints, documentation, and on every emulated core the same output as on this machine.
@@ -189,8 +245,7 @@ fn firmware_checks(outcome: &mut Outcome) {
         let facts = sepconv::inspect(&model)?;
         let images = images::first_or_random(&facts, None)?;
         let triple = "thumbv7em-none-eabihf";
-        let compiler = CrossCompiler::for_target(triple)
-            .ok_or_else(|| Error::Environment(format!("no compiler for {triple}")))?;
+        let compiler = compiler_for(triple)?;
         let folder = target().join("firmware/check");
         for (subcommand, arguments) in [
             ("clippy", ["--", "-D", "warnings"].as_slice()),
