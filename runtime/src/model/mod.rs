@@ -83,7 +83,8 @@ impl<'m> Model<'m> {
     /// Checks a file and makes its view, to be run by the best kernels of this machine.
     ///
     /// `bytes` starts at an address that is a multiple of 16 ([`Aligned`](crate::Aligned)) and may be longer than the
-    /// file. The check reads every byte of the file once (CRC-32) and takes time in proportion to operators × steps.
+    /// file. The check reads every byte of the file once (CRC-32) and takes time in proportion to operators × steps, of which
+    /// [`MAX_WALK`](crate::format::MAX_WALK) are allowed.
     ///
     /// # Errors
     ///
@@ -120,7 +121,7 @@ impl<'m> Model<'m> {
         if crc32(covered) != header.crc32 {
             return Err(ModelError::Checksum);
         }
-        if header.flags != 0 {
+        if !view::header_is_sound(&header) {
             return Err(ModelError::Header);
         }
         let section = |offset: u32, len: usize| {

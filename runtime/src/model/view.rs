@@ -2,7 +2,7 @@
 
 use super::{Model, ModelError};
 use crate::Element;
-use crate::format::{MAX_WALK, OperatorRecord, TensorRecord};
+use crate::format::{Header, MAX_WALK, NONE, OperatorRecord, PUSH_INPUT, TensorRecord};
 use crate::layout::Layout;
 use crate::operator::{self, Kind, Operator};
 
@@ -44,23 +44,6 @@ impl<'m> Model<'m> {
 
     pub(super) fn check_tensors(&self) -> Result<(), ModelError> {
         let header = &self.header;
-        let counts = [
-            header.tensor_count as usize,
-            header.operator_count as usize,
-            header.step_count as usize,
-        ];
-        // Every operator takes at least one step.
-        let walk = header.operator_count as u64 * header.step_count as u64;
-        if walk > MAX_WALK || header.step_count < header.operator_count as u32 {
-            return Err(ModelError::Header);
-        }
-        // Numbers of tensors and operators must be distinguishable from "none".
-        if counts.contains(&0) || counts[..2].contains(&0xffff) || header.scratch_len > header.arena_len {
-            return Err(ModelError::Header);
-        }
-        if header.input >= header.tensor_count || header.output >= header.tensor_count {
-            return Err(ModelError::Header);
-        }
         let limit = (header.arena_len - header.scratch_len) as u64;
         for (number, record) in self.tensors.iter().enumerate() {
             let record = TensorRecord::from_bytes(record);
@@ -79,6 +62,21 @@ impl<'m> Model<'m> {
         }
         Ok(())
     }
+}
+
+/// Counts, sizes of the arena, and the numbers of the input and the output.
+pub(super) fn header_is_sound(header: &Header) -> bool {
+    let (tensors, operators) = (header.tensor_count, header.operator_count);
+    header.flags == 0
+        && header.scratch_len <= header.arena_len
+        && header.input < tensors
+        && header.output < tensors
+        // Numbers of tensors and operators are distinguishable from "none".
+        && tensors < NONE
+        && (1..PUSH_INPUT).contains(&operators)
+        // Every operator takes at least one step.
+        && header.step_count >= operators as u32
+        && operators as u64 * header.step_count as u64 <= MAX_WALK
 }
 
 fn tensor_is_sound(record: &TensorRecord, limit: u64) -> bool {
