@@ -3,4 +3,5 @@
 pub mod dataset;
 pub mod network;
 pub mod plan;
+pub mod tflite;
 pub mod write;
