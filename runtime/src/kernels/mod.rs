@@ -5,6 +5,8 @@
 //! table names is not linked.
 
 pub mod reference;
+#[cfg(target_arch = "x86_64")]
+pub mod x86;
 
 use crate::layout::{Layout, Target};
 use crate::operator::{
@@ -77,6 +79,8 @@ impl<K: Copy> ElementKernels<K> {
 pub struct Kernels {
     /// The name that `--isa` and reports use.
     pub name: &'static str,
+    /// Whether this machine has the instruction set. Without the feature `std`, what the crate was compiled for decides.
+    pub available: fn() -> bool,
     /// The layouts of constants that these kernels read.
     pub layouts: &'static [Layout],
     /// What a model is packed for to run fastest on these kernels.
@@ -123,6 +127,7 @@ impl Kernels {
     /// No kernels, to build tables on.
     pub const NONE: Self = Self {
         name: "none",
+        available: || true,
         layouts: &[],
         target: Target::Plain,
         convolution: LinearKernels::NONE,
@@ -147,9 +152,19 @@ impl Kernels {
 }
 
 /// All tables compiled in for this processor family, the most capable last. The machine may not have all of them.
-pub const ALL: &[&Kernels] = &[&reference::KERNELS];
+#[cfg(not(target_arch = "x86_64"))]
+pub static ALL: &[&Kernels] = &[&reference::KERNELS];
+/// All tables compiled in for this processor family, the most capable last. The machine may not have all of them.
+#[cfg(target_arch = "x86_64")]
+pub static ALL: &[&Kernels] = &[&reference::KERNELS, &x86::AVX2, &x86::AVX_VNNI, &x86::AVX512_VNNI];
 
 /// The best table that this machine can run.
 pub fn best() -> &'static Kernels {
-    &reference::KERNELS
+    let available = ALL.iter().rev().find(|kernels| (kernels.available)());
+    available.copied().unwrap_or(&reference::KERNELS)
+}
+
+/// The table of a name, whether this machine can run it or not.
+pub fn by_name(name: &str) -> Option<&'static Kernels> {
+    ALL.iter().find(|kernels| kernels.name == name).copied()
 }

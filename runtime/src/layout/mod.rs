@@ -6,9 +6,12 @@
 
 #[cfg(feature = "alloc")]
 mod pack;
+pub(crate) mod x86;
+pub(crate) mod x86_depthwise;
+pub(crate) mod x86_gemm;
 
 #[cfg(feature = "alloc")]
-pub use pack::pack;
+pub use pack::{pack, pack_operator};
 
 use crate::operator::{Kind, Window};
 use crate::{Element, Shape};
@@ -19,6 +22,10 @@ use crate::{Element, Shape};
 pub enum Layout {
     /// As [`Kind`] describes, biases, multipliers and shifts in arrays of their own.
     Plain = 0,
+    /// Matrices for x86-64 vectors.
+    X86Product = 64,
+    /// Depthwise convolution for x86-64 vectors.
+    X86Depthwise = 65,
 }
 
 /// What decides the size of a linear operator's constants.
@@ -55,6 +62,8 @@ impl Layout {
     pub fn from_code(code: u8) -> Option<Self> {
         match code {
             0 => Some(Layout::Plain),
+            64 => Some(Layout::X86Product),
+            65 => Some(Layout::X86Depthwise),
             _ => None,
         }
     }
@@ -62,17 +71,19 @@ impl Layout {
     /// Bytes of a packed operator's block of constants; `None` if this layout does not hold such an operator, and for
     /// the plain layout, which has no block.
     pub fn packed_len(self, shape: &LinearShape) -> Option<usize> {
-        let _ = shape;
         match self {
             Layout::Plain => None,
+            Layout::X86Product => x86_gemm::holds(shape).then(|| x86_gemm::packed_len(shape)),
+            Layout::X86Depthwise => x86_depthwise::holds(shape).then(|| x86_depthwise::packed_len(shape)),
         }
     }
 
     /// Bytes of scratch memory that this layout's kernel needs.
     pub fn scratch_len(self, shape: &LinearShape) -> usize {
-        let _ = shape;
         match self {
             Layout::Plain => 0,
+            Layout::X86Product => x86_gemm::scratch_len(shape),
+            Layout::X86Depthwise => x86_depthwise::scratch_len(shape),
         }
     }
 }
@@ -82,14 +93,17 @@ impl Layout {
 pub enum Target {
     /// Any processor: all plain.
     Plain,
+    /// x86-64 with AVX2 or more.
+    X86,
 }
 
 impl Target {
     /// The layout of an operator on this target.
     pub fn layout(self, shape: &LinearShape) -> Layout {
-        let _ = shape;
         match self {
-            Target::Plain => Layout::Plain,
+            Target::X86 if x86_gemm::holds(shape) => Layout::X86Product,
+            Target::X86 if x86_depthwise::holds(shape) => Layout::X86Depthwise,
+            Target::Plain | Target::X86 => Layout::Plain,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Packing whole models.
 
-use super::{Layout, LinearShape, Target};
+use super::{Layout, LinearShape, Target, x86_depthwise, x86_gemm};
 use crate::image::Image;
 use crate::operator::{Linear, Operator};
 use crate::{AlignedVec, Model};
@@ -61,10 +61,11 @@ pub fn pack(model: &Model, target: Target) -> AlignedVec<u8> {
     image.to_bytes()
 }
 
-/// The block of constants of one operator.
-fn pack_operator(layout: Layout, linear: &Linear, shape: &LinearShape) -> Vec<u8> {
-    let _ = (linear, shape);
+/// The block of constants of one operator with plain constants, in a layout that holds it; empty for the plain layout.
+pub fn pack_operator(layout: Layout, linear: &Linear, shape: &LinearShape) -> Vec<u8> {
     match layout {
         Layout::Plain => Vec::new(),
+        Layout::X86Product => x86_gemm::pack(linear, shape),
+        Layout::X86Depthwise => x86_depthwise::pack(linear, shape),
     }
 }

@@ -40,6 +40,8 @@ pub enum ModelError {
         /// The layout's code.
         layout: u8,
     },
+    /// The table of kernels is for instructions that this machine does not have.
+    InstructionSet,
     /// The table of kernels has none for an operator.
     NoKernel {
         /// The operator's number.
@@ -101,6 +103,10 @@ impl fmt::Display for ModelError {
                 f,
                 "operator {operator} of the model is packed (layout {layout}) for kernels that are not at hand; \
                  quantize the model for this target"
+            ),
+            Self::InstructionSet => write!(
+                f,
+                "this machine does not have the instruction set of these kernels; choose others"
             ),
             Self::NoKernel { operator } => {
                 write!(f, "there is no kernel for operator {operator} of the model")

@@ -97,8 +97,12 @@ impl<'m> Model<'m> {
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new); also if the table lacks a kernel or a layout that the model needs.
+    /// As [`new`](Self::new); also if the machine lacks the table's instruction set, or the table a kernel or a layout
+    /// that the model needs.
     pub fn with_kernels(bytes: &'m [u8], kernels: &'static Kernels) -> Result<Self, ModelError> {
+        if !(kernels.available)() {
+            return Err(ModelError::InstructionSet);
+        }
         let header = bytes
             .first_chunk()
             .map(Header::from_bytes)

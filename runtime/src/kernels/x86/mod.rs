@@ -1,0 +1,22 @@
+//! Kernels for x86-64: AVX2, AVX-VNNI, AVX-512 VNNI.
+//!
+//! | table | instruction set | products |
+//! |---|---|---|
+//! | [`AVX2`] | 256-bit vectors | pairs of 16-bit numbers |
+//! | [`AVX_VNNI`] | 256-bit vectors | four pairs of bytes a lane |
+//! | [`AVX512_VNNI`] | 512-bit vectors | four pairs of bytes a lane |
+//!
+//! One set of algorithms serves all three: [`product`], [`depthwise`] and [`requantize`] are generic over a
+//! [`vector`] type that [`wide`] and [`narrow`] implement, and all three read the same packed layouts. Operators in the plain
+//! layout, and operators without a kernel here, are left to the reference kernels.
+#![allow(unsafe_code)]
+
+mod depthwise;
+mod narrow;
+mod product;
+mod requantize;
+mod table;
+mod vector;
+mod wide;
+
+pub use table::{AVX_VNNI, AVX2, AVX512_VNNI};

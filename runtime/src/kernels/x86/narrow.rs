@@ -1,0 +1,194 @@
+//! 256-bit vectors: AVX2, which multiplies pairs of 16-bit numbers, and AVX-VNNI on top of it.
+
+use super::vector::Vector;
+use core::arch::x86_64::*;
+use core::marker::PhantomData;
+
+/// How a 256-bit instruction set adds up products of bytes.
+pub(super) trait Dot: Copy {
+    /// See [`Vector::TILE`].
+    const TILE: usize;
+    /// See [`Vector::add_dot`].
+    ///
+    /// # Safety
+    ///
+    /// The processor must have the instruction set.
+    unsafe fn add_dot(sum: __m256i, unsigned: __m256i, signed: __m256i) -> __m256i;
+}
+
+/// AVX2 alone: products of 16-bit numbers, which cannot saturate as `vpmaddubsw` does.
+#[derive(Clone, Copy)]
+pub(super) struct Pairs;
+
+impl Dot for Pairs {
+    const TILE: usize = 4;
+
+    #[inline(always)]
+    unsafe fn add_dot(sum: __m256i, unsigned: __m256i, signed: __m256i) -> __m256i {
+        // SAFETY: AVX2, by the contract.
+        unsafe {
+            let even = _mm256_and_si256(unsigned, _mm256_set1_epi16(0xff));
+            let odd = _mm256_srli_epi16::<8>(unsigned);
+            let even_weights = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(signed));
+            let odd_weights = _mm256_srai_epi16::<8>(signed);
+            let sum = _mm256_add_epi32(sum, _mm256_madd_epi16(even, even_weights));
+            _mm256_add_epi32(sum, _mm256_madd_epi16(odd, odd_weights))
+        }
+    }
+}
+
+/// AVX-VNNI.
+#[derive(Clone, Copy)]
+pub(super) struct Vnni;
+
+impl Dot for Vnni {
+    const TILE: usize = 6;
+
+    #[inline(always)]
+    unsafe fn add_dot(sum: __m256i, unsigned: __m256i, signed: __m256i) -> __m256i {
+        // SAFETY: AVX-VNNI, by the contract.
+        unsafe { _mm256_dpbusd_avx_epi32(sum, unsigned, signed) }
+    }
+}
+
+/// A 256-bit vector.
+#[derive(Clone, Copy)]
+pub(super) struct Narrow<D>(__m256i, PhantomData<D>);
+
+#[inline(always)]
+fn new<D>(bits: __m256i) -> Narrow<D> {
+    Narrow(bits, PhantomData)
+}
+
+// SAFETY (all functions): the trait's contract; intrinsics on registers need nothing but the instruction set.
+impl<D: Dot> Vector for Narrow<D> {
+    const BYTES: usize = 32;
+    const TILE: usize = D::TILE;
+
+    #[inline(always)]
+    unsafe fn load(from: *const u8) -> Self {
+        new(unsafe { _mm256_loadu_si256(from.cast()) })
+    }
+    #[inline(always)]
+    unsafe fn load_first(from: *const u8, len: usize) -> Self {
+        if len >= 32 {
+            return unsafe { Self::load(from) };
+        }
+        let mut bytes = [0u8; 32];
+        unsafe { core::ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), len) };
+        unsafe { Self::load(bytes.as_ptr()) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut u8) {
+        unsafe { _mm256_storeu_si256(to.cast(), self.0) }
+    }
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut u8, len: usize) {
+        if len >= 32 {
+            return unsafe { self.store(to) };
+        }
+        let mut bytes = [0u8; 32];
+        unsafe { self.store(bytes.as_mut_ptr()) };
+        unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), to, len) };
+    }
+    #[inline(always)]
+    unsafe fn store_low_half(self, to: *mut u8) {
+        unsafe { _mm_storeu_si128(to.cast(), _mm256_castsi256_si128(self.0)) }
+    }
+    #[inline(always)]
+    unsafe fn high_half(self) -> Self {
+        new(unsafe { _mm256_castsi128_si256(_mm256_extracti128_si256::<1>(self.0)) })
+    }
+    #[inline(always)]
+    unsafe fn splat_8(value: i8) -> Self {
+        new(unsafe { _mm256_set1_epi8(value) })
+    }
+    #[inline(always)]
+    unsafe fn splat_16(value: i16) -> Self {
+        new(unsafe { _mm256_set1_epi16(value) })
+    }
+    #[inline(always)]
+    unsafe fn splat_32(value: i32) -> Self {
+        new(unsafe { _mm256_set1_epi32(value) })
+    }
+    #[inline(always)]
+    unsafe fn splat_from(from: *const u8) -> Self {
+        new(unsafe { _mm256_set1_epi32(from.cast::<i32>().read_unaligned()) })
+    }
+    #[inline(always)]
+    unsafe fn xor(self, other: Self) -> Self {
+        new(unsafe { _mm256_xor_si256(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn add_dot(self, unsigned: Self, signed: Self) -> Self {
+        new(unsafe { D::add_dot(self.0, unsigned.0, signed.0) })
+    }
+    #[inline(always)]
+    unsafe fn add_32(self, other: Self) -> Self {
+        new(unsafe { _mm256_add_epi32(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn sign_32(self) -> Self {
+        new(unsafe { _mm256_srai_epi32::<31>(self.0) })
+    }
+    #[inline(always)]
+    unsafe fn shift_right_32(self, counts: Self) -> Self {
+        new(unsafe { _mm256_srav_epi32(self.0, counts.0) })
+    }
+    #[inline(always)]
+    unsafe fn add_64(self, other: Self) -> Self {
+        new(unsafe { _mm256_add_epi64(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn multiply_low_halves(self, other: Self) -> Self {
+        new(unsafe { _mm256_mul_epi32(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn high_halves(self) -> Self {
+        new(unsafe { _mm256_srli_epi64::<32>(self.0) })
+    }
+    #[inline(always)]
+    unsafe fn merge_high_halves(self, odd: Self) -> Self {
+        unsafe { new(_mm256_blend_epi32::<0xaa>(_mm256_srli_epi64::<32>(self.0), odd.0)) }
+    }
+    #[inline(always)]
+    unsafe fn pack_32(self, other: Self) -> Self {
+        new(unsafe { _mm256_packs_epi32(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn pack_16(self, other: Self) -> Self {
+        new(unsafe { _mm256_packs_epi16(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn add_saturating_16(self, other: Self) -> Self {
+        new(unsafe { _mm256_adds_epi16(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn min_8(self, other: Self) -> Self {
+        new(unsafe { _mm256_min_epi8(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn max_8(self, other: Self) -> Self {
+        new(unsafe { _mm256_max_epi8(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn unzip_64(self) -> Self {
+        new(unsafe { _mm256_permute4x64_epi64::<0b11_01_10_00>(self.0) })
+    }
+    #[inline(always)]
+    unsafe fn interleave_low_8(self, other: Self) -> Self {
+        new(unsafe { _mm256_unpacklo_epi8(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn interleave_high_8(self, other: Self) -> Self {
+        new(unsafe { _mm256_unpackhi_epi8(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn interleave_low_16(self, other: Self) -> Self {
+        new(unsafe { _mm256_unpacklo_epi16(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn interleave_high_16(self, other: Self) -> Self {
+        new(unsafe { _mm256_unpackhi_epi16(self.0, other.0) })
+    }
+}

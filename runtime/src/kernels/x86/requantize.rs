@@ -1,0 +1,124 @@
+//! From sums to output values.
+
+use super::vector::Vector;
+use crate::fixed_point::Multiplier;
+use crate::layout::x86::{GROUP, GroupConstants};
+use crate::operator::Linear;
+use core::mem::offset_of;
+
+/// What all channels of an operator's output have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Output<V> {
+    zero_point: V,
+    least: V,
+    greatest: V,
+    /// Whether it matters how negative numbers are rounded. Where the activation cuts them off, it does not.
+    negative: bool,
+}
+
+impl<V: Vector> Output<V> {
+    /// # Safety
+    ///
+    /// The processor has `V`'s instruction set.
+    #[inline(always)]
+    pub unsafe fn of(linear: &Linear) -> Self {
+        // SAFETY: the contract.
+        unsafe {
+            Self {
+                zero_point: V::splat_16(linear.output_zero_point as i16),
+                least: V::splat_8(linear.activation_min as i8),
+                greatest: V::splat_8(linear.activation_max as i8),
+                negative: linear.activation_min < linear.output_zero_point,
+            }
+        }
+    }
+
+    /// Bytes from 32-bit numbers, in parts of 128 bits: those of `a`, `b`, `c`, `d`; zero point added and clamped.
+    ///
+    /// # Safety
+    ///
+    /// The processor has `V`'s instruction set.
+    #[inline(always)]
+    pub unsafe fn pack(&self, [a, b, c, d]: [V; 4]) -> V {
+        // SAFETY: the contract. Saturation on the way keeps what the clamp would cut off outside its range.
+        unsafe {
+            let low = a.pack_32(b).add_saturating_16(self.zero_point);
+            let high = c.pack_32(d).add_saturating_16(self.zero_point);
+            low.pack_16(high).max_8(self.least).min_8(self.greatest)
+        }
+    }
+
+    /// Sums times their channels' multipliers. `constants` is where the [`GroupConstants`] of the channels' group lie;
+    /// half the vector length is half a group, of which `half` says which.
+    ///
+    /// # Safety
+    ///
+    /// The processor has `V`'s instruction set, and `constants` is valid.
+    #[inline(always)]
+    pub unsafe fn scale(&self, sums: V, constants: *const u8, half: usize) -> V {
+        // SAFETY: all reads lie within the constants.
+        unsafe {
+            let of = |offset: usize| V::load(constants.add(offset + half * V::BYTES));
+            let fast = constants.add(offset_of!(GroupConstants, fast)).cast::<i32>();
+            if fast.read_unaligned() == 0 {
+                return scale_any(sums, constants, half);
+            }
+            let doubled = sums.add_32(sums);
+            let even = doubled
+                .multiply_low_halves(of(offset_of!(GroupConstants, mantissa_even)))
+                .add_64(of(offset_of!(GroupConstants, rounding_even)));
+            let odd = doubled
+                .high_halves()
+                .multiply_low_halves(of(offset_of!(GroupConstants, mantissa_odd)))
+                .add_64(of(offset_of!(GroupConstants, rounding_odd)));
+            let mut high = even.merge_high_halves(odd);
+            if self.negative {
+                high = high.add_32(sums.sign_32());
+            }
+            high.shift_right_32(of(offset_of!(GroupConstants, shift)))
+        }
+    }
+}
+
+/// As [`Output::scale`], for groups that are not fast: lane by lane.
+///
+/// # Safety
+///
+/// As [`Output::scale`].
+#[cold]
+#[inline(never)]
+unsafe fn scale_lanes(sums: &mut [i32], constants: *const u8, half: usize) {
+    for (lane, sum) in sums.iter_mut().enumerate() {
+        let lane = half * (GROUP / 2) + lane;
+        let mantissas = if lane.is_multiple_of(2) {
+            offset_of!(GroupConstants, mantissa_even)
+        } else {
+            offset_of!(GroupConstants, mantissa_odd)
+        };
+        // SAFETY: both lie within the constants.
+        let (mantissa, shift) = unsafe {
+            (
+                constants
+                    .add(mantissas + lane / 2 * 8)
+                    .cast::<i64>()
+                    .read_unaligned(),
+                constants
+                    .add(offset_of!(GroupConstants, shift) + lane * 4)
+                    .cast::<i32>()
+                    .read_unaligned(),
+            )
+        };
+        *sum = Multiplier::from_bits(mantissa as i32, shift.wrapping_neg() as i8).apply(*sum);
+    }
+}
+
+#[inline(always)]
+unsafe fn scale_any<V: Vector>(sums: V, constants: *const u8, half: usize) -> V {
+    let mut lanes = [0i32; GROUP];
+    // SAFETY: a vector has at most GROUP lanes; the rest is the caller's contract.
+    unsafe {
+        sums.store(lanes.as_mut_ptr().cast());
+        scale_lanes(&mut lanes[..V::BYTES / 4], constants, half);
+        V::load(lanes.as_ptr().cast())
+    }
+}

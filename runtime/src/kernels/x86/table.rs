@@ -1,0 +1,98 @@
+//! The tables: every algorithm inlined into functions that enable an instruction set.
+
+use super::narrow::{Narrow, Pairs, Vnni};
+use super::wide::Wide;
+use super::{depthwise, product};
+use crate::kernels::{Kernels, LinearKernels, reference};
+use crate::layout::{Layout, Target};
+use crate::operator::Linear;
+use crate::{Band, Rows};
+
+/// Declares the kernels of an instruction set and its table.
+///
+/// The kernels are safe functions, because tables are of plain functions; so each asks (a load and a branch) whether the
+/// machine has the instruction set. [`Model::with_kernels`](crate::Model::with_kernels) has asked before.
+macro_rules! instruction_set {
+    ($(#[$doc:meta])* $table:ident, $module:ident, $name:literal, $vector:ty, [$($feature:tt),*]) => {
+        mod $module {
+            use super::*;
+
+            instruction_set!(@linear $vector, [$($feature),*], convolution, product);
+            instruction_set!(@linear $vector, [$($feature),*], pointwise, product);
+            instruction_set!(@linear $vector, [$($feature),*], fully_connected, product);
+            instruction_set!(@linear $vector, [$($feature),*], depthwise, depthwise);
+
+            /// Whether this machine has the instruction set.
+            pub fn available() -> bool {
+                #[cfg(feature = "std")]
+                {
+                    $(std::arch::is_x86_feature_detected!($feature))&&*
+                }
+                #[cfg(not(feature = "std"))]
+                {
+                    $(cfg!(target_feature = $feature))&&*
+                }
+            }
+        }
+
+        $(#[$doc])*
+        pub static $table: Kernels = Kernels {
+            name: $name,
+            available: $module::available,
+            layouts: &[Layout::Plain, Layout::X86Product, Layout::X86Depthwise],
+            target: Target::X86,
+            convolution: LinearKernels {
+                int8: Some($module::convolution),
+                int4: Some($module::convolution),
+                ..reference::KERNELS.convolution
+            },
+            depthwise: LinearKernels {
+                int8: Some($module::depthwise),
+                int4: Some($module::depthwise),
+                ..reference::KERNELS.depthwise
+            },
+            pointwise: LinearKernels {
+                int8: Some($module::pointwise),
+                int4: Some($module::pointwise),
+                ..reference::KERNELS.pointwise
+            },
+            fully_connected: LinearKernels {
+                int8: Some($module::fully_connected),
+                int4: Some($module::fully_connected),
+                ..reference::KERNELS.fully_connected
+            },
+            ..reference::KERNELS
+        };
+    };
+    (@linear $vector:ty, [$($feature:tt),*], $operator:ident, $file:ident) => {
+        /// The kernel for packed constants; those in the plain layout are left to the reference.
+        pub fn $operator(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]) {
+            $(#[target_feature(enable = $feature)])*
+            fn packed(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]) {
+                // SAFETY: the features are enabled here, and so the processor has them.
+                unsafe { $file::$operator::<$vector>(linear, input, output, scratch) };
+            }
+            if linear.layout == Layout::Plain {
+                if let Some(kernel) = reference::KERNELS.$operator.of(false, linear.weight_bits) {
+                    kernel(linear, input, output, scratch);
+                }
+            } else if available() {
+                // SAFETY: the machine has the instruction set.
+                unsafe { packed(linear, input, output, scratch) };
+            }
+        }
+    };
+}
+
+instruction_set! {
+    /// Kernels for AVX2.
+    AVX2, avx2, "avx2", Narrow<Pairs>, ["avx2"]
+}
+instruction_set! {
+    /// Kernels for AVX-VNNI.
+    AVX_VNNI, avxvnni, "avxvnni", Narrow<Vnni>, ["avx2", "avxvnni"]
+}
+instruction_set! {
+    /// Kernels for AVX-512 with F, BW, DQ, VL and VNNI.
+    AVX512_VNNI, avx512vnni, "avx512vnni", Wide, ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"]
+}

@@ -1,0 +1,81 @@
+//! What the algorithms need of a vector instruction set.
+//!
+//! The algorithms in the neighbouring files are generic over [`Vector`] and inlined into functions that enable an
+//! instruction set's target features (see [`super::table`]); each instruction set's file implements this trait by thin
+//! wrappers of intrinsics.
+
+/// A vector of 16 or 8 lanes of 32 bits, whose bits may also be taken as lanes of 8, 16 or 64 bits. Operations named
+/// "in parts" work within each part of 128 bits.
+///
+/// # Safety
+///
+/// All functions are unsafe: the processor must have the instruction set, and pointers must be valid for what is read or
+/// written. No alignment is needed.
+pub(super) trait Vector: Copy {
+    /// Bytes.
+    const BYTES: usize;
+    /// Pixels of a tile of a matrix product with two vectors of output channels: as many as registers can accumulate.
+    const TILE: usize;
+
+    /// All bytes of a vector.
+    unsafe fn load(from: *const u8) -> Self;
+    /// The first `len` bytes of a vector (at most [`BYTES`](Self::BYTES)), then zeros. Reads no other bytes.
+    unsafe fn load_first(from: *const u8, len: usize) -> Self;
+    /// Writes all bytes.
+    unsafe fn store(self, to: *mut u8);
+    /// Writes the first `len` bytes.
+    unsafe fn store_first(self, to: *mut u8, len: usize);
+    /// Writes the first half of the bytes.
+    unsafe fn store_low_half(self, to: *mut u8);
+    /// The second half of the bytes, first.
+    unsafe fn high_half(self) -> Self;
+    /// The same byte everywhere.
+    unsafe fn splat_8(value: i8) -> Self;
+    /// The same 16 bits everywhere.
+    unsafe fn splat_16(value: i16) -> Self;
+    /// The same 32 bits everywhere.
+    unsafe fn splat_32(value: i32) -> Self;
+    /// The same four bytes in every lane.
+    unsafe fn splat_from(from: *const u8) -> Self;
+    /// Bitwise exclusive or.
+    unsafe fn xor(self, other: Self) -> Self;
+
+    /// In each 32-bit lane: `self` plus the four products of an unsigned byte and a signed byte, wrapping.
+    unsafe fn add_dot(self, unsigned: Self, signed: Self) -> Self;
+    /// Wrapping sum of 32-bit lanes.
+    unsafe fn add_32(self, other: Self) -> Self;
+    /// −1 in negative 32-bit lanes, 0 in others.
+    unsafe fn sign_32(self) -> Self;
+    /// Arithmetic right shift of each 32-bit lane by a count of its own, in 0..32.
+    unsafe fn shift_right_32(self, counts: Self) -> Self;
+    /// Sum of 64-bit lanes.
+    unsafe fn add_64(self, other: Self) -> Self;
+    /// Product of the signed low halves of 64-bit lanes.
+    unsafe fn multiply_low_halves(self, other: Self) -> Self;
+    /// The high half of each 64-bit lane as its low half, 0 above.
+    unsafe fn high_halves(self) -> Self;
+    /// The high halves of `self`'s 64-bit lanes as even 32-bit lanes, those of `odd` as odd ones.
+    unsafe fn merge_high_halves(self, odd: Self) -> Self;
+
+    /// Packs signed 32-bit lanes into 16 bits, saturating: in parts, those of `self`, then those of `other`.
+    unsafe fn pack_32(self, other: Self) -> Self;
+    /// Packs signed 16-bit lanes into 8 bits, saturating: in parts, those of `self`, then those of `other`.
+    unsafe fn pack_16(self, other: Self) -> Self;
+    /// Saturating sum of signed 16-bit lanes.
+    unsafe fn add_saturating_16(self, other: Self) -> Self;
+    /// The lesser of signed bytes.
+    unsafe fn min_8(self, other: Self) -> Self;
+    /// The greater of signed bytes.
+    unsafe fn max_8(self, other: Self) -> Self;
+    /// Even 64-bit lanes in order, then odd ones.
+    unsafe fn unzip_64(self) -> Self;
+
+    /// Interleaves the bytes of the low halves of the parts.
+    unsafe fn interleave_low_8(self, other: Self) -> Self;
+    /// Interleaves the bytes of the high halves of the parts.
+    unsafe fn interleave_high_8(self, other: Self) -> Self;
+    /// Interleaves the 16-bit lanes of the low halves of the parts.
+    unsafe fn interleave_low_16(self, other: Self) -> Self;
+    /// Interleaves the 16-bit lanes of the high halves of the parts.
+    unsafe fn interleave_high_16(self, other: Self) -> Self;
+}

@@ -1,0 +1,143 @@
+//! 512-bit vectors: AVX-512 F, BW, VL, DQ and VNNI.
+
+use super::vector::Vector;
+use core::arch::x86_64::*;
+
+/// A 512-bit vector.
+#[derive(Clone, Copy)]
+pub(super) struct Wide(__m512i);
+
+/// A mask of the first `len` of 64 bytes.
+#[inline(always)]
+fn first(len: usize) -> __mmask64 {
+    if len >= 64 { !0 } else { (1 << len) - 1 }
+}
+
+// SAFETY (all functions): the trait's contract; intrinsics on registers need nothing but the instruction set.
+impl Vector for Wide {
+    const BYTES: usize = 64;
+    const TILE: usize = 14;
+
+    #[inline(always)]
+    unsafe fn load(from: *const u8) -> Self {
+        Self(unsafe { _mm512_loadu_si512(from.cast()) })
+    }
+    #[inline(always)]
+    unsafe fn load_first(from: *const u8, len: usize) -> Self {
+        Self(unsafe { _mm512_maskz_loadu_epi8(first(len), from.cast()) })
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut u8) {
+        unsafe { _mm512_storeu_si512(to.cast(), self.0) }
+    }
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut u8, len: usize) {
+        unsafe { _mm512_mask_storeu_epi8(to.cast(), first(len), self.0) }
+    }
+    #[inline(always)]
+    unsafe fn store_low_half(self, to: *mut u8) {
+        unsafe { _mm256_storeu_si256(to.cast(), _mm512_castsi512_si256(self.0)) }
+    }
+    #[inline(always)]
+    unsafe fn high_half(self) -> Self {
+        unsafe { Self(_mm512_castsi256_si512(_mm512_extracti64x4_epi64::<1>(self.0))) }
+    }
+    #[inline(always)]
+    unsafe fn splat_8(value: i8) -> Self {
+        Self(unsafe { _mm512_set1_epi8(value) })
+    }
+    #[inline(always)]
+    unsafe fn splat_16(value: i16) -> Self {
+        Self(unsafe { _mm512_set1_epi16(value) })
+    }
+    #[inline(always)]
+    unsafe fn splat_32(value: i32) -> Self {
+        Self(unsafe { _mm512_set1_epi32(value) })
+    }
+    #[inline(always)]
+    unsafe fn splat_from(from: *const u8) -> Self {
+        Self(unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) })
+    }
+    #[inline(always)]
+    unsafe fn xor(self, other: Self) -> Self {
+        Self(unsafe { _mm512_xor_si512(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn add_dot(self, unsigned: Self, signed: Self) -> Self {
+        Self(unsafe { _mm512_dpbusd_epi32(self.0, unsigned.0, signed.0) })
+    }
+    #[inline(always)]
+    unsafe fn add_32(self, other: Self) -> Self {
+        Self(unsafe { _mm512_add_epi32(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn sign_32(self) -> Self {
+        Self(unsafe { _mm512_srai_epi32::<31>(self.0) })
+    }
+    #[inline(always)]
+    unsafe fn shift_right_32(self, counts: Self) -> Self {
+        Self(unsafe { _mm512_srav_epi32(self.0, counts.0) })
+    }
+    #[inline(always)]
+    unsafe fn add_64(self, other: Self) -> Self {
+        Self(unsafe { _mm512_add_epi64(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn multiply_low_halves(self, other: Self) -> Self {
+        Self(unsafe { _mm512_mul_epi32(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn high_halves(self) -> Self {
+        Self(unsafe { _mm512_srli_epi64::<32>(self.0) })
+    }
+    #[inline(always)]
+    unsafe fn merge_high_halves(self, odd: Self) -> Self {
+        unsafe {
+            let (even, odd) = (_mm512_castsi512_ps(self.0), _mm512_castsi512_ps(odd.0));
+            Self(_mm512_castps_si512(_mm512_mask_movehdup_ps(odd, 0x5555, even)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn pack_32(self, other: Self) -> Self {
+        Self(unsafe { _mm512_packs_epi32(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn pack_16(self, other: Self) -> Self {
+        Self(unsafe { _mm512_packs_epi16(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn add_saturating_16(self, other: Self) -> Self {
+        Self(unsafe { _mm512_adds_epi16(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn min_8(self, other: Self) -> Self {
+        Self(unsafe { _mm512_min_epi8(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn max_8(self, other: Self) -> Self {
+        Self(unsafe { _mm512_max_epi8(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn unzip_64(self) -> Self {
+        unsafe {
+            let order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+            Self(_mm512_permutexvar_epi64(order, self.0))
+        }
+    }
+    #[inline(always)]
+    unsafe fn interleave_low_8(self, other: Self) -> Self {
+        Self(unsafe { _mm512_unpacklo_epi8(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn interleave_high_8(self, other: Self) -> Self {
+        Self(unsafe { _mm512_unpackhi_epi8(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn interleave_low_16(self, other: Self) -> Self {
+        Self(unsafe { _mm512_unpacklo_epi16(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn interleave_high_16(self, other: Self) -> Self {
+        Self(unsafe { _mm512_unpackhi_epi16(self.0, other.0) })
+    }
+}

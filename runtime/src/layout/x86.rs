@@ -1,0 +1,127 @@
+//! What the packed layouts for x86-64 have in common: the constants of a group of 16 output channels.
+//!
+//! The vector kernels multiply unsigned activations with signed weights. Activations become unsigned by flipping their top
+//! bit (adding 128), which together with the input zero point z adds `(128 + z) × Σ weights` to each sum; packed biases
+//! have it taken off.
+
+#[cfg(feature = "alloc")]
+use crate::operator::Linear;
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
+
+/// Output channels in a group: the 32-bit lanes of a 512-bit vector.
+pub(crate) const GROUP: usize = 16;
+
+/// Constants of a group, in the order of its lanes, as a kernel reads them (native byte order: x86 is little-endian).
+///
+/// [`fast`](Self::fast) says that for every channel and every input the output is
+/// `(high + (accumulator >> 31)) >> shift`, where `high` is the high half of
+/// `2 × accumulator × mantissa + rounding` in 64 bits, without any overflow. This is the doubling high multiply
+/// (`rounding` holds its half, 2^31) followed by the rounding right shift: with 2^(shift−1) added before shifting, ties
+/// go up; one less for negative values makes them go away from zero. `rounding` holds that 2^(shift−1) as well.
+#[repr(C)]
+pub(crate) struct GroupConstants {
+    /// Bias less the correction for unsigned activations and the input zero point.
+    pub bias: [i32; GROUP],
+    /// Mantissas of lanes 0, 2, 4...
+    pub mantissa_even: [i64; GROUP / 2],
+    /// Mantissas of lanes 1, 3, 5...
+    pub mantissa_odd: [i64; GROUP / 2],
+    /// Rounding of lanes 0, 2, 4...
+    pub rounding_even: [i64; GROUP / 2],
+    /// Rounding of lanes 1, 3, 5...
+    pub rounding_odd: [i64; GROUP / 2],
+    /// Right shifts; negative ones are left shifts (never in a fast group).
+    pub shift: [i32; GROUP],
+    /// 1 if the formula above holds for the whole group.
+    pub fast: i32,
+    /// 0, to the next multiple of 64.
+    pub reserved: [i32; GROUP - 1],
+}
+
+impl GroupConstants {
+    /// Bytes in a packed block.
+    pub const SIZE: usize = size_of::<Self>();
+}
+
+/// Weight number `index` of an operator with plain constants.
+#[cfg(feature = "alloc")]
+pub(crate) fn weight(linear: &Linear, index: usize) -> i8 {
+    if linear.weight_bits == 4 {
+        let pair = linear.weights.get(index / 2).map_or(0, |pair| *pair as i8);
+        if index.is_multiple_of(2) {
+            pair << 4 >> 4
+        } else {
+            pair >> 4
+        }
+    } else {
+        linear.weights.get(index).map_or(0, |weight| *weight as i8)
+    }
+}
+
+/// A channel's weights, summed up.
+#[cfg(feature = "alloc")]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct WeightSums {
+    /// Σ weights.
+    pub sum: i32,
+    /// Σ |weights|.
+    pub magnitude: i64,
+}
+
+#[cfg(feature = "alloc")]
+impl WeightSums {
+    pub fn add(&mut self, weight: i8) {
+        self.sum += weight as i32;
+        self.magnitude += weight.unsigned_abs() as i64;
+    }
+}
+
+/// Appends the constants of a group. Each lane is an output channel with its weights' sums, or `None` for no channel.
+#[cfg(feature = "alloc")]
+pub(crate) fn push_constants(
+    block: &mut Vec<u8>,
+    linear: &Linear,
+    lanes: &[Option<(usize, WeightSums)>; GROUP],
+) {
+    let (mut bias, mut mantissa, mut rounding, mut shift) =
+        ([0i32; GROUP], [0i64; GROUP], [0i64; GROUP], [1i32; GROUP]);
+    let mut fast = true;
+    for (lane, channel) in lanes.iter().enumerate() {
+        let Some((channel, sums)) = channel else { continue };
+        let plain_bias = linear.bias(*channel);
+        let multiplier = linear.multiplier(*channel);
+        bias[lane] = plain_bias.wrapping_sub((128 + linear.input_zero_point).wrapping_mul(sums.sum));
+        mantissa[lane] = multiplier.mantissa.to_bits() as i64;
+        // The factor zero gives zero with any shift.
+        shift[lane] = if mantissa[lane] == 0 {
+            1
+        } else {
+            -(multiplier.shift as i32)
+        };
+        rounding[lane] = (1 << 31)
+            + if shift[lane] > 0 {
+                1 << (31 + shift[lane])
+            } else {
+                0
+            };
+        let greatest = sums.magnitude * 255 + (plain_bias as i64).abs();
+        fast &= shift[lane] > 0 && greatest < 1 << 30;
+    }
+    let every_other = |values: &[i64; GROUP], first| -> [i64; GROUP / 2] {
+        core::array::from_fn(|i| values[2 * i + first])
+    };
+    block.extend(bias.iter().flat_map(|value| value.to_le_bytes()));
+    for values in [mantissa, rounding] {
+        for first in 0..2 {
+            block.extend(
+                every_other(&values, first)
+                    .iter()
+                    .flat_map(|value| value.to_le_bytes()),
+            );
+        }
+    }
+    block.extend(shift.iter().flat_map(|value| value.to_le_bytes()));
+    block.extend((fast as i32).to_le_bytes());
+    block.resize(block.len() + 4 * (GROUP - 1), 0);
+}
