@@ -86,6 +86,27 @@ pub fn write(samples: &Samples, classes: &[String], dir: &Path) -> Result<(), Da
     fs::write(&path, table).map_err(DatasetError::io(path))
 }
 
+/// Writes a data set's calibration and test images as [`write`] does, into `dir/calibration` and `dir/test`.
+///
+/// `dir` must not exist, or be empty; it appears only when it is complete.
+pub fn write_parts(dataset: &Dataset, dir: &Path) -> Result<(), DatasetError> {
+    let mut name = dir.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = dir.with_file_name(name);
+    let written = write(
+        &dataset.calibration,
+        &dataset.classes,
+        &temporary.join("calibration"),
+    )
+    .and_then(|()| write(&dataset.test, &dataset.classes, &temporary.join("test")))
+    .and_then(|()| fs::rename(&temporary, dir).map_err(DatasetError::io(dir)));
+    if written.is_err() {
+        // If it was never made, there is nothing to remove.
+        let _ = fs::remove_dir_all(&temporary);
+    }
+    written
+}
+
 /// The names of the folders in `dir`, sorted.
 fn class_names(dir: &Path) -> Result<Vec<String>, DatasetError> {
     let mut names = Vec::new();
@@ -210,6 +231,29 @@ mod tests {
         let table = super::super::labels::read_labels(&dir.path().join("test/labels.tsv")).unwrap();
         assert_eq!(table[1].file, "odd/00001.png");
         assert_eq!((table[1].class, table[1].name.as_deref()), (1, Some("odd")));
+    }
+
+    #[test]
+    fn parts_are_written_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let dataset = Dataset {
+            classes: names(),
+            train: samples(2),
+            calibration: samples(4),
+            test: samples(6),
+        };
+        let parts = dir.path().join("parts");
+        write_parts(&dataset, &parts).unwrap();
+        assert_eq!(
+            read_unlabelled(&parts.join("calibration"), SIZE, 100)
+                .unwrap()
+                .len(),
+            4
+        );
+        assert_eq!(read_unlabelled(&parts.join("test"), SIZE, 100).unwrap().len(), 6);
+        let error = write_parts(&dataset, &parts).unwrap_err();
+        assert!(error.to_string().contains("parts"), "{error}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]
