@@ -37,7 +37,7 @@ fn generated_operators() {
     let asked_for = folder.is_some();
     let folder = folder.unwrap_or_else(|| workspace().join("target/conformance"));
     if !asked_for && !folder.is_dir() {
-        println!("LEFT OUT: no generated cases; see tests/conformance/generate.py");
+        println!("left out: generated conformance cases (see tests/conformance/generate.py)");
         return;
     }
     check_all(
@@ -50,7 +50,7 @@ fn generated_operators() {
 #[test]
 fn whole_models() {
     let Some(shared) = shared_folder() else {
-        println!("LEFT OUT: no shared folder with the MLPerf Tiny models (SEPCONV_SHARED)");
+        println!("left out: conformance of the MLPerf Tiny models (no SEPCONV_SHARED)");
         return;
     };
     let (models, records) = (shared.join("models"), shared.join("models/conformance"));

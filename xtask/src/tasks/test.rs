@@ -8,7 +8,7 @@ use crate::command;
 use crate::error::Error;
 use crate::provision::rust::CrossCompiler;
 use crate::provision::{self, Status, torch};
-use crate::tasks::icount;
+use crate::tasks::{conformance, icount};
 use crate::workspace::{cargo, root, target, tool};
 use crate::{images, sepconv};
 
@@ -120,8 +120,16 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
         nextest(&mut command)?.args(["--package", "sepconv", "--all-features"]);
         Ok(command)
     });
+    let cases = conformance::generate();
+    if let Err(error) = &cases {
+        let only = "only the recorded conformance cases were compared with TensorFlow Lite Micro";
+        outcome.left_out.push(format!("{only}: {error}"));
+    }
     outcome.check_tests("tests", || {
         let mut command = cargo();
+        if let Ok(folder) = &cases {
+            command.env("SEPCONV_CONFORMANCE", folder);
+        }
         host.select(nextest(&mut command)?.args(["--release", "--all-targets"]));
         Ok(command)
     });
