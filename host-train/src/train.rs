@@ -39,7 +39,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
-            epochs: 30,
+            epochs: 24,
             batch: 64,
             learning_rate: 4e-3,
             weight_decay: 1e-2,
