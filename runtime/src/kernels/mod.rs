@@ -4,6 +4,10 @@
 //! for bit. A table may leave out kernels (`None`): a model that needs one is refused when its view is made, and what no
 //! table names is not linked.
 
+#[cfg(target_arch = "arm")]
+pub mod arm;
+#[cfg(feature = "alloc")]
+pub mod equality;
 pub mod reference;
 #[cfg(target_arch = "x86_64")]
 pub mod x86;
@@ -152,11 +156,17 @@ impl Kernels {
 }
 
 /// All tables compiled in for this processor family, the most capable last. The machine may not have all of them.
-#[cfg(not(target_arch = "x86_64"))]
-pub static ALL: &[&Kernels] = &[&reference::KERNELS];
-/// All tables compiled in for this processor family, the most capable last. The machine may not have all of them.
-#[cfg(target_arch = "x86_64")]
-pub static ALL: &[&Kernels] = &[&reference::KERNELS, &x86::AVX2, &x86::AVX_VNNI, &x86::AVX512_VNNI];
+pub static ALL: &[&Kernels] = &[
+    &reference::KERNELS,
+    #[cfg(sepconv_arm = "dsp")]
+    &arm::dsp::KERNELS,
+    #[cfg(target_arch = "x86_64")]
+    &x86::AVX2,
+    #[cfg(target_arch = "x86_64")]
+    &x86::AVX_VNNI,
+    #[cfg(target_arch = "x86_64")]
+    &x86::AVX512_VNNI,
+];
 
 /// The best table that this machine can run.
 pub fn best() -> &'static Kernels {

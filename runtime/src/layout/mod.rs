@@ -4,6 +4,9 @@
 //! order in which its kernel reads. Packing is portable code, so that a workstation packs for any board; each family has a
 //! file with its block's length, scratch memory, and packing.
 
+pub mod cortex_m4;
+#[cfg(feature = "alloc")]
+mod fold;
 #[cfg(feature = "alloc")]
 mod pack;
 pub(crate) mod x86;
@@ -22,6 +25,8 @@ use crate::{Element, Shape};
 pub enum Layout {
     /// As [`Kind`] describes, biases, multipliers and shifts in arrays of their own.
     Plain = 0,
+    /// See [`cortex_m4`].
+    CortexM4 = 16,
     /// Matrices for x86-64 vectors.
     X86Product = 64,
     /// Depthwise convolution for x86-64 vectors.
@@ -62,6 +67,7 @@ impl Layout {
     pub fn from_code(code: u8) -> Option<Self> {
         match code {
             0 => Some(Layout::Plain),
+            16 => Some(Layout::CortexM4),
             64 => Some(Layout::X86Product),
             65 => Some(Layout::X86Depthwise),
             _ => None,
@@ -73,6 +79,7 @@ impl Layout {
     pub fn packed_len(self, shape: &LinearShape) -> Option<usize> {
         match self {
             Layout::Plain => None,
+            Layout::CortexM4 => cortex_m4::holds(shape).then(|| cortex_m4::packed_len(shape)),
             Layout::X86Product => x86_gemm::holds(shape).then(|| x86_gemm::packed_len(shape)),
             Layout::X86Depthwise => x86_depthwise::holds(shape).then(|| x86_depthwise::packed_len(shape)),
         }
@@ -82,6 +89,7 @@ impl Layout {
     pub fn scratch_len(self, shape: &LinearShape) -> usize {
         match self {
             Layout::Plain => 0,
+            Layout::CortexM4 => cortex_m4::scratch_len(shape),
             Layout::X86Product => x86_gemm::scratch_len(shape),
             Layout::X86Depthwise => x86_depthwise::scratch_len(shape),
         }
@@ -93,17 +101,28 @@ impl Layout {
 pub enum Target {
     /// Any processor: all plain.
     Plain,
+    /// Cortex-M4, M7, M33, and other cores with the DSP extension.
+    CortexM4,
     /// x86-64 with AVX2 or more.
     X86,
 }
 
 impl Target {
+    /// The target of a bare-metal processor, by the compiler's names of its target and its processor.
+    pub fn of_processor(target: &str, cpu: &str) -> Self {
+        match (target.split('-').next().unwrap_or(""), cpu) {
+            ("thumbv8m.main", "cortex-m33" | "cortex-m35p") | ("thumbv7em", _) => Target::CortexM4,
+            _ => Target::Plain,
+        }
+    }
+
     /// The layout of an operator on this target.
     pub fn layout(self, shape: &LinearShape) -> Layout {
         match self {
+            Target::CortexM4 if cortex_m4::holds(shape) => Layout::CortexM4,
             Target::X86 if x86_gemm::holds(shape) => Layout::X86Product,
             Target::X86 if x86_depthwise::holds(shape) => Layout::X86Depthwise,
-            Target::Plain | Target::X86 => Layout::Plain,
+            Target::Plain | Target::X86 | Target::CortexM4 => Layout::Plain,
         }
     }
 }

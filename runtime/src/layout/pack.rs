@@ -1,6 +1,6 @@
 //! Packing whole models.
 
-use super::{Layout, LinearShape, Target, x86_depthwise, x86_gemm};
+use super::{Layout, LinearShape, Target, cortex_m4, x86_depthwise, x86_gemm};
 use crate::image::Image;
 use crate::operator::{Linear, Operator};
 use crate::{AlignedVec, Model};
@@ -39,33 +39,37 @@ pub fn pack(model: &Model, target: Target) -> AlignedVec<u8> {
             output: model.tensor(record.output).shape,
         };
         let layout = target.layout(&shape);
-        if layout == Layout::Plain {
-            record.weights_offset = image.push_constant(linear.weights);
-            record.bias_offset = image.push_constant(linear.bias);
-            record.multipliers_offset = image.push_constant(linear.multipliers);
-            record.shifts_offset = image.push_constant(linear.shifts);
-        } else {
-            let block = pack_operator(layout, &linear, &shape);
-            record.layout = layout as u8;
-            record.weights_offset = image.push_constant(&block);
-            record.weights_len = block.len() as u32;
-            (
-                record.bias_offset,
-                record.multipliers_offset,
-                record.shifts_offset,
-            ) = (0, 0, 0);
-            image.scratch_len = image.scratch_len.max(layout.scratch_len(&shape) as u32);
+        match pack_operator(layout, &linear, &shape) {
+            None => {
+                record.weights_offset = image.push_constant(linear.weights);
+                record.bias_offset = image.push_constant(linear.bias);
+                record.multipliers_offset = image.push_constant(linear.multipliers);
+                record.shifts_offset = image.push_constant(linear.shifts);
+            }
+            Some(block) => {
+                record.layout = layout as u8;
+                record.weights_offset = image.push_constant(&block);
+                record.weights_len = block.len() as u32;
+                (
+                    record.bias_offset,
+                    record.multipliers_offset,
+                    record.shifts_offset,
+                ) = (0, 0, 0);
+                image.scratch_len = image.scratch_len.max(layout.scratch_len(&shape) as u32);
+            }
         }
         image.operators[number] = record;
     }
     image.to_bytes()
 }
 
-/// The block of constants of one operator with plain constants, in a layout that holds it; empty for the plain layout.
-pub fn pack_operator(layout: Layout, linear: &Linear, shape: &LinearShape) -> Vec<u8> {
+/// The block of constants of one operator with plain constants; `None` if it stays plain, because the layout is the plain
+/// one or because the operator's values do not fit the layout.
+pub fn pack_operator(layout: Layout, linear: &Linear, shape: &LinearShape) -> Option<Vec<u8>> {
     match layout {
-        Layout::Plain => Vec::new(),
-        Layout::X86Product => x86_gemm::pack(linear, shape),
-        Layout::X86Depthwise => x86_depthwise::pack(linear, shape),
+        Layout::Plain => None,
+        Layout::CortexM4 => cortex_m4::pack(linear, shape),
+        Layout::X86Product => Some(x86_gemm::pack(linear, shape)),
+        Layout::X86Depthwise => Some(x86_depthwise::pack(linear, shape)),
     }
 }

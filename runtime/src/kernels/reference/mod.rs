@@ -1,14 +1,14 @@
 //! The specification: plain scalar kernels, one file per operator or family of operators. They index without panicking:
 //! what would lie outside a slice reads as zero, which the checks of the model view have ruled out.
 
-mod arithmetic;
-mod convolution;
-mod depthwise;
+pub(crate) mod arithmetic;
+pub(crate) mod convolution;
+pub(crate) mod depthwise;
 mod elementwise;
-mod fully_connected;
+pub(crate) mod fully_connected;
 mod mean;
 mod pixelwise;
-mod pointwise;
+pub(crate) mod pointwise;
 mod pool;
 mod shape;
 mod softmax;

@@ -1,0 +1,204 @@
+//! The inner loops of depthwise convolution: four channels of a band of rows.
+
+use core::arch::naked_asm;
+
+/// What the loops read and update: it becomes their stack frame, whose words they address by number.
+#[repr(C)]
+#[derive(Clone)]
+pub struct Job {
+    /// Set by the loops.
+    pub bias: [i32; 2],
+    /// Set by the loops.
+    pub power: i32,
+    /// The output's zero point.
+    pub zero_point: i32,
+    /// Bytes from one pair of columns to the next: 4 × the rows of a plane.
+    pub pitch: usize,
+    /// Set by the loops.
+    pub row_end: usize,
+    /// Bytes from one output pixel to the next.
+    pub pixel_len: usize,
+    /// Set by the loops.
+    pub row: [usize; 2],
+    /// Set by the loops.
+    pub rows_left: usize,
+    /// Bytes in a plane from the first row of one window to that of the next window below: 4 × the stride.
+    pub row_step: usize,
+    /// Bytes from one output row to the next.
+    pub output_row_len: usize,
+    /// Output rows.
+    pub rows: usize,
+    /// Bytes from one channel's plane to the next.
+    pub plane_len: usize,
+    /// Bytes in a plane that all pairs of outputs of a row advance: pairs × stride × pitch.
+    pub row_span: usize,
+    /// Whether the last pair of outputs has its second.
+    pub even: u32,
+    /// The first channel's constants.
+    pub constants: *const u8,
+    /// The first channel's plane.
+    pub plane: *const u32,
+    /// The first channel's first output.
+    pub output: *mut i8,
+    /// 4.
+    pub channels: usize,
+}
+
+/// r0–r5: weights, (w0, w1) and (w1, w2) of each row of the window. r6–r8: inputs. r9, r10: two sums. r11: plane.
+/// r12: output. lr: multiplier.
+macro_rules! sums {
+    // Columns x0 … x3 give two outputs.
+    (1) => {
+        "ldr r9, [sp, #16]
+         ldm r11, {{r6, r7, r8}}
+         add r11, r11, r9
+         ldrd r9, r10, [sp]
+         smlad r9, r6, r0, r9
+         smlatb r10, r6, r0, r10
+         smlad r9, r7, r2, r9
+         smlatb r10, r7, r2, r10
+         smlad r9, r8, r4, r9
+         smlatb r10, r8, r4, r10
+         ldm r11, {{r6, r7, r8}}
+         smlabt r9, r6, r1, r9
+         smlad r10, r6, r1, r10
+         smlabt r9, r7, r3, r9
+         smlad r10, r7, r3, r10
+         smlabt r9, r8, r5, r9
+         smlad r10, r8, r5, r10
+        "
+    };
+    // Columns x0 … x4 give two outputs.
+    (2) => {
+        "ldr r9, [sp, #16]
+         ldm r11, {{r6, r7, r8}}
+         add r11, r11, r9
+         ldrd r9, r10, [sp]
+         smlad r9, r6, r0, r9
+         smlad r9, r7, r2, r9
+         smlad r9, r8, r4, r9
+         ldm r11, {{r6, r7, r8}}
+         smlabt r9, r6, r1, r9
+         smlad r10, r6, r0, r10
+         smlabt r9, r7, r3, r9
+         smlad r10, r7, r2, r10
+         smlabt r9, r8, r5, r9
+         smlad r10, r8, r4, r10
+         ldr r6, [sp, #16]
+         add r11, r11, r6
+         ldm r11, {{r6, r7, r8}}
+         smlabt r10, r6, r1, r10
+         smlabt r10, r7, r3, r10
+         smlabt r10, r8, r5, r10
+        "
+    };
+}
+
+/// See `requantize` of the matrix loops; sums are doubled already.
+macro_rules! ties {
+    (signed) => {
+        "add r9, r9, r9, asr #31
+         add r10, r10, r10, asr #31
+        "
+    };
+    (rectified) => {
+        ""
+    };
+}
+
+macro_rules! depthwise_function {
+    ($name:ident, $stride:tt, $ties:tt) => {
+        /// Four channels.
+        ///
+        /// # Safety
+        ///
+        /// Constants, planes and outputs are as large as the job says.
+        #[unsafe(naked)]
+        pub unsafe extern "C" fn $name(job: &Job) {
+            naked_asm!(concat!(
+                ".cpu cortex-m4\n",
+                "push {{r4-r11, lr}}
+                 sub sp, sp, #84
+                 ldm r0!, {{r1-r10}}
+                 stm sp, {{r1-r10}}
+                 add r11, sp, #40
+                 ldm r0!, {{r1-r10}}
+                 stm r11, {{r1-r10}}
+
+                 1:
+                 ldr r12, [sp, #64]
+                 ldm r12!, {{r0-r8}}
+                 strd r6, r6, [sp]
+                 mov lr, r7
+                 str r8, [sp, #8]
+                 str r12, [sp, #64]
+                 ldrd r11, r12, [sp, #68]
+                 ldr r8, [sp, #48]
+                 str r8, [sp, #36]
+                 5:
+                 ldr r6, [sp, #56]
+                 strd r11, r12, [sp, #28]
+                 add r6, r6, r11
+                 str r6, [sp, #20]
+
+                 2:
+                ",
+                sums!($stride),
+                "smmulr r9, r9, lr
+                 smmulr r10, r10, lr
+                 ldrd r6, r7, [sp, #8]
+                ",
+                ties!($ties),
+                "smmlar r9, r9, r6, r7
+                 smmlar r10, r10, r6, r7
+                 ldrd r6, r7, [sp, #20]
+                 ssat r9, #8, r9
+                 ssat r10, #8, r10
+                 strb r9, [r12]
+                 cmp r11, r6
+                 beq 3f
+                 strb r10, [r12, r7]
+                 add r12, r12, r7, lsl #1
+                 b 2b
+
+                 3:
+                 ldr r8, [sp, #60]
+                 cmp r8, #0
+                 beq 4f
+                 strb r10, [r12, r7]
+                 4:
+                 ldr r8, [sp, #36]
+                 ldrd r11, r12, [sp, #28]
+                 subs r8, r8, #1
+                 beq 6f
+                 str r8, [sp, #36]
+                 ldrd r6, r7, [sp, #40]
+                 add r11, r11, r6
+                 add r12, r12, r7
+                 b 5b
+
+                 6:
+                 ldr r8, [sp, #76]
+                 subs r8, r8, #1
+                 beq 7f
+                 str r8, [sp, #76]
+                 ldrd r6, r7, [sp, #68]
+                 ldr r8, [sp, #52]
+                 add r6, r6, r8
+                 add r7, r7, #1
+                 strd r6, r7, [sp, #68]
+                 b 1b
+
+                 7:
+                 add sp, sp, #84
+                 pop {{r4-r11, pc}}
+                "
+            ))
+        }
+    };
+}
+
+depthwise_function!(stride_1_signed, 1, signed);
+depthwise_function!(stride_1_rectified, 1, rectified);
+depthwise_function!(stride_2_signed, 2, signed);
+depthwise_function!(stride_2_rectified, 2, rectified);

@@ -1,0 +1,4 @@
+//! Kernels for Arm processors.
+
+#[cfg(sepconv_arm = "dsp")]
+pub mod dsp;
