@@ -120,7 +120,7 @@ fn ways() -> Vec<Way> {
     vec![
         way(
             format!(
-                "--no-deps --retries 0 --timeout 20 --index-url https://download.pytorch.org/whl/cpu torch=={VERSION}"
+                "--no-deps --retries 0 --timeout 20 --index-url https://download.pytorch.org/whl/cpu torch=={VERSION}+cpu"
             ),
             "downloads about 190 MB: the build for processors only",
         ),
