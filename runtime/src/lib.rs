@@ -13,6 +13,8 @@ extern crate alloc;
 extern crate std;
 
 mod align;
+#[cfg(feature = "std")]
+pub mod build;
 pub mod crc32;
 mod exec;
 pub mod fixed_point;

@@ -9,8 +9,11 @@ pub mod arm;
 #[cfg(feature = "alloc")]
 pub mod equality;
 pub mod reference;
+mod selection;
 #[cfg(target_arch = "x86_64")]
 pub mod x86;
+
+pub use selection::{KernelUse, OF_TARGET};
 
 use crate::layout::{Layout, Target};
 use crate::operator::{
