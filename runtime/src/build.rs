@@ -8,7 +8,7 @@
 //!
 //! In the program, which needs no feature of this crate:
 //!
-//! ```ignore
+//! ```text
 //! mod network {
 //!     include!(concat!(env!("OUT_DIR"), "/network.rs"));
 //! }
