@@ -328,39 +328,34 @@ fn unused_are_zero(record: &OperatorRecord, kind: Kind) -> bool {
         Kind::Convolution | Kind::Depthwise | Kind::Pointwise | Kind::FullyConnected
     );
     let windowed = linear || matches!(kind, Kind::AveragePool | Kind::MaxPool);
-    let params_used: &[usize] = match kind {
-        Kind::Add => &[0, 1, 2, 3, 4, 5, 6],
-        Kind::Mul => &[4, 5, 6],
-        Kind::Mean | Kind::Requantize | Kind::Pad => &[0, 1],
-        Kind::Softmax | Kind::Transpose => &[0, 1, 2],
-        Kind::Concatenation | Kind::ResizeNearest => &[0],
-        _ => &[],
+    // A bit for each parameter.
+    let params_used: u8 = match kind {
+        Kind::Add => 0b111_1111,
+        Kind::Mul => 0b111_0000,
+        Kind::Mean | Kind::Requantize | Kind::Pad => 0b11,
+        Kind::Softmax | Kind::Transpose => 0b111,
+        Kind::Concatenation | Kind::ResizeNearest => 0b1,
+        _ => 0,
     };
-    let params = record.params.iter().enumerate();
-    let numbers_of_weights = [
-        record.bias_offset,
-        record.multipliers_offset,
-        record.shifts_offset,
-        record.weight_bits as u32,
-        record.layout as u32,
-    ];
-    let strides = [
-        record.kernel_height,
-        record.kernel_width,
-        record.stride_height as u16,
-        record.stride_width as u16,
-        record.dilation_height as u16,
-        record.dilation_width as u16,
-    ];
-    let padding = [record.pad_top, record.pad_left];
-    record.reserved == 0
-        && record.reserved_end == 0
-        && params
-            .filter(|(number, _)| !params_used.contains(number))
-            .all(|(_, value)| *value == 0)
-        && (linear || numbers_of_weights == [0; 5])
-        && (windowed || strides == [0; 6])
-        && (windowed || kind == Kind::Pad || padding == [0; 2])
+    let mut unused = record.reserved as u32 | record.reserved_end as u32;
+    for (number, value) in record.params.iter().enumerate() {
+        if params_used >> number & 1 == 0 {
+            unused |= *value as u32;
+        }
+    }
+    if !linear {
+        unused |= record.bias_offset | record.multipliers_offset | record.shifts_offset;
+        unused |= record.weight_bits as u32 | record.layout as u32;
+    }
+    if !windowed {
+        unused |= record.kernel_height as u32 | record.kernel_width as u32;
+        unused |= record.stride_height as u32 | record.stride_width as u32;
+        unused |= record.dilation_height as u32 | record.dilation_width as u32;
+        if kind != Kind::Pad {
+            unused |= record.pad_top as u32 | record.pad_left as u32;
+        }
+    }
+    unused == 0
 }
 
 fn parameters(record: &OperatorRecord, operator: &Operator, output: &Tensor) -> bool {

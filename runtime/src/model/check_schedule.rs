@@ -77,11 +77,8 @@ fn check_operator(model: &Model, number: u16, pushes: bool) -> Option<()> {
             let after = advance(&step, next, &output)?;
             let written = band(&output, first, rows);
             for (position, source) in sources.iter().flatten().enumerate() {
-                let tensor = &source.tensor;
-                let (from, to) = input_rows(&operator, position, tensor.shape, first, rows);
-                let held = source.computed.saturating_sub(tensor.ring_rows)..=source.computed;
-                let readable = from <= to && held.contains(&from) && held.contains(&to);
-                if !readable || !is_disjoint(&written, tensor, from, to) {
+                let (from, to) = input_rows(&operator, position, source.tensor.shape, first, rows);
+                if !is_readable(source, from, to) || !is_disjoint(&written, &source.tensor, from, to) {
                     return None;
                 }
             }
@@ -96,7 +93,14 @@ fn check_operator(model: &Model, number: u16, pushes: bool) -> Option<()> {
     (next == output.shape.height as usize).then_some(())
 }
 
+/// Whether the ring holds the rows `from..to` of an input.
+fn is_readable(source: &Source, from: usize, to: usize) -> bool {
+    let held = source.computed.saturating_sub(source.tensor.ring_rows)..=source.computed;
+    from <= to && held.contains(&from) && held.contains(&to)
+}
+
 /// An input before the first step. The check of operators has found that each input is computed by one.
+#[inline(never)]
 fn source(model: &Model, input: u16, pushes: bool) -> Option<Source> {
     if input == NONE {
         return None;
@@ -131,6 +135,7 @@ fn band(tensor: &Tensor, first: usize, rows: usize) -> core::ops::Range<usize> {
 }
 
 /// Whether a written band keeps clear of the input rows `from..to`, whose ring may wrap once between them.
+#[inline(never)]
 fn is_disjoint(written: &core::ops::Range<usize>, input: &Tensor, from: usize, to: usize) -> bool {
     let until_wrap = input.ring_rows.saturating_sub(input.slot(from));
     let rows = to.saturating_sub(from);

@@ -221,7 +221,7 @@ impl<'m> Model<'m> {
     }
 
     /// Tensor number `number`; an empty one if there is none of that number.
-    #[inline]
+    #[inline(never)]
     pub fn tensor(&self, number: u16) -> Tensor {
         let record = self
             .tensors
@@ -236,7 +236,7 @@ impl<'m> Model<'m> {
     }
 
     /// The record of operator number `number`.
-    #[inline]
+    #[inline(never)]
     pub fn record(&self, number: usize) -> Option<OperatorRecord> {
         self.operators.get(number).map(OperatorRecord::from_bytes)
     }

@@ -5,7 +5,7 @@ use crate::operator::Pool;
 use crate::{Band, Rows};
 
 /// Channels that are pooled at a time, so that the window is walked once for all of them.
-const BLOCK: usize = 16;
+const BLOCK: usize = 32;
 
 /// The mean of the window's values that lie within the input, rounded to the nearest, ties away from zero.
 pub fn average<const N: usize>(pool: &Pool, input: &Rows, output: &mut Band) {
@@ -41,6 +41,7 @@ fn walk<const N: usize>(
             let count = rows.len() * columns.len();
             for (block, values) in pixel.chunks_mut(BLOCK * N).enumerate() {
                 let mut folded = [start; BLOCK];
+                let folded = folded.get_mut(..values.len() / N).unwrap_or_default();
                 for ky in rows.clone() {
                     let source = input.row(window.input_row(y, ky));
                     for kx in columns.clone() {
@@ -52,7 +53,7 @@ fn walk<const N: usize>(
                     }
                 }
                 for (to, folded) in values.chunks_exact_mut(N).zip(folded) {
-                    let pooled = finish(folded, count);
+                    let pooled = finish(*folded, count);
                     set_value(to, pooled.max(pool.activation_min).min(pool.activation_max));
                 }
             }

@@ -17,17 +17,13 @@ pub fn run(softmax: &Softmax, input: &Rows, output: &mut Band) {
     for (y, row) in output.rows_mut() {
         let pixels = input.row(y).chunks_exact(channels);
         for (to, from) in row.chunks_exact_mut((channels * bytes).max(1)).zip(pixels) {
-            if bytes == 1 {
-                pixel::<1>(softmax, from, to);
-            } else {
-                pixel::<2>(softmax, from, to);
-            }
+            pixel(softmax, from, to, bytes);
         }
     }
 }
 
-/// One pixel into values of `N` bytes.
-fn pixel<const N: usize>(softmax: &Softmax, input: &[i8], output: &mut [i8]) {
+/// One pixel into values of `bytes` bytes.
+fn pixel(softmax: &Softmax, input: &[i8], output: &mut [i8], bytes: usize) {
     let greatest = input.iter().copied().max().unwrap_or(0) as i32;
     // e^(x − greatest); nothing where that is negligible.
     let exponential = |value: i8| {
@@ -47,9 +43,12 @@ fn pixel<const N: usize>(softmax: &Softmax, input: &[i8], output: &mut [i8]) {
     let reciprocal = reciprocal_of_one_plus(fraction);
     let power = 12u32.saturating_sub(headroom);
     // Of 31 fraction bits, the output keeps as many as it has bits.
-    let shift = power + 31 - 8 * N as u32;
-    let (least, greatest) = (i32::MIN >> (32 - 8 * N), i32::MAX >> (32 - 8 * N));
-    for (to, value) in output.chunks_exact_mut(N).zip(input) {
+    let (shift, least, greatest) = if bytes == 1 {
+        (power + 23, i8::MIN as i32, i8::MAX as i32)
+    } else {
+        (power + 15, i16::MIN as i32, i16::MAX as i32)
+    };
+    for (to, value) in output.chunks_exact_mut(bytes.max(1)).zip(input) {
         let quotient = exponential(*value).map_or(0, |term| {
             // A shift beyond the width leaves nothing (TensorFlow Lite Micro stops the program there).
             if shift > 31 {
@@ -62,7 +61,10 @@ fn pixel<const N: usize>(softmax: &Softmax, input: &[i8], output: &mut [i8]) {
     }
 }
 
+// The functions below stay apart: inlined into each other at each use, they would fill several kilobytes of flash.
+
 /// `e^x` for x in (−32, 0]: a Taylor polynomial on [−1/4, 0), times `e^(−2^k)` for each bit k of the rest.
+#[inline(never)]
 fn exponential_of_negative(x: I6F26) -> I1F31 {
     if x == I6F26::ZERO {
         return I1F31::MAX;
@@ -107,6 +109,7 @@ fn exponential_within_quarter(x: I1F31) -> I1F31 {
 }
 
 /// `1 / (1 + x)` for x in [0, 1): three Newton-Raphson steps on half the denominator, from `48/17 − 32/17 × d`.
+#[inline(never)]
 fn reciprocal_of_one_plus(x: I1F31) -> I1F31 {
     const START: I3F29 = I3F29::from_bits(1_515_870_810);
     const SLOPE: I3F29 = I3F29::from_bits(-1_010_580_540);
@@ -124,6 +127,7 @@ fn reciprocal_of_one_plus(x: I1F31) -> I1F31 {
     I1F31::from_bits(saturating_shl(result.to_bits(), 1))
 }
 
+#[inline(never)]
 fn multiply(a: I1F31, b: I1F31) -> I1F31 {
     I1F31::from_bits(doubling_high_multiply(a.to_bits(), b))
 }
