@@ -6,7 +6,7 @@ use crate::{Element, Model};
 
 /// The best table that every machine of the compiler's target has. On a microcontroller that is the best there is; where
 /// an operating system runs, the processor's abilities are known only at run time ([`best`](super::best)).
-pub const OF_TARGET: &Kernels = if cfg!(target_os = "none") {
+pub static OF_TARGET: &Kernels = if cfg!(target_os = "none") {
     ALL[ALL.len() - 1]
 } else {
     &reference::KERNELS
@@ -55,6 +55,7 @@ impl Kernels {
             name: self.name,
             layouts: self.layouts,
             target: self.target,
+            available: self.available,
             ..Self::NONE
         };
         let mut number = 0;
