@@ -46,7 +46,7 @@ pub fn run(
     let mut report = Report::new(serial);
     let arena = &mut ARENA.try_take().ok_or(Failure("run was called twice"))?.0[..];
     let output = &mut OUTPUT.try_take().ok_or(Failure("run was called twice"))?[..];
-    let model = Model::new(&assets::MODEL[..]).map_err(|error| {
+    let model = Model::with_kernels(&assets::MODEL[..], &assets::KERNELS).map_err(|error| {
         defmt::error!("the embedded model: {}", defmt::Display2Format(&error));
         Failure("the embedded model is not valid for this board's kernels")
     })?;
