@@ -39,16 +39,11 @@ pub fn run(board: &Board, elf: &Path) -> Result<Run, Error> {
     let serial = folder.join(format!("{}-{}.txt", board.name, std::process::id()));
     let _ = fs::remove_file(&serial);
 
-    let mut command = Command::new("qemu-system-arm");
+    let mut command = qemu(board, elf);
     command
-        .args([
-            "-M", board.name, "-display", "none", "-monitor", "none", "-icount", ICOUNT,
-        ])
-        .args(["-semihosting-config", "enable=on,target=native"])
+        .args(["-icount", ICOUNT])
         .arg("-serial")
-        .arg(format!("file:{}", serial.display()))
-        .arg("-kernel")
-        .arg(elf);
+        .arg(format!("file:{}", serial.display()));
     let (output, ended) = output_within(&mut command, LIMIT)?;
     let text = fs::read(&serial).unwrap_or_default();
     let _ = fs::remove_file(&serial);
@@ -79,6 +74,41 @@ pub fn run(board: &Board, elf: &Path) -> Result<Run, Error> {
         report,
         log: decode_log(elf, &output.stdout),
     })
+}
+
+/// Runs an ELF program that reports in plain text through semihosting, and returns the text.
+///
+/// # Errors
+///
+/// [`Error::Failed`] with the text if the program ends with a failure, or does not end; [`Error::Environment`] without
+/// QEMU.
+pub fn run_plain(board: &Board, elf: &Path) -> Result<String, Error> {
+    let mut command = qemu(board, elf);
+    let (output, ended) = output_within(&mut command, LIMIT)?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if ended && output.status.success() {
+        return Ok(text);
+    }
+    let how = if ended {
+        format!("ended with {}", output.status)
+    } else {
+        "did not end".to_string()
+    };
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    Err(Error::Failed(format!(
+        "`{}` {how}\n{text}{complaints}",
+        display(&command)
+    )))
+}
+
+fn qemu(board: &Board, elf: &Path) -> Command {
+    let mut command = Command::new("qemu-system-arm");
+    command.args(["-M", board.name, "-display", "none", "-monitor", "none"]);
+    command
+        .args(["-semihosting-config", "enable=on,target=native"])
+        .arg("-kernel")
+        .arg(elf);
+    command
 }
 
 /// Turns defmt's frames, which the board sent through semihosting, into text.

@@ -1,10 +1,10 @@
 //! Building the firmware with a model and images in it.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crate::board::{Board, Memory};
-use crate::command::display;
+use crate::command::{self, display};
 use crate::elf::{self, Usage};
 use crate::error::Error;
 use crate::provision::rust::CrossCompiler;
@@ -31,25 +31,11 @@ pub struct Firmware {
 /// [`Error::Environment`] without a compiler.
 pub fn build(board: &Board, model: &Path, images: &Path) -> Result<Firmware, Error> {
     let memory = board.memory()?;
-    let compiler = CrossCompiler::for_target(board.target).ok_or_else(|| {
-        Error::Environment(format!(
-            "no compiler for {}; see `cargo xtask doctor`",
-            board.target
-        ))
-    })?;
-    // A folder for each processor: boards of one target differ in the compiler's flags.
-    let folder = target().join("firmware").join(board.cpu);
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    let mut command = compiler.cargo("build", board.target, &[format!("-Ctarget-cpu={}", board.cpu)]);
+    let mut command = cargo_build(board, board.name)?;
     command
-        .args(["--release", "--locked", "--package", board.name])
-        .current_dir(root().join("firmware"))
-        .arg("--target-dir")
-        .arg(&folder)
         .env("SEPCONV_MODEL", absolute(model))
-        .env("SEPCONV_IMAGES", absolute(images))
-        .env("DEFMT_LOG", "info")
-        .stdin(Stdio::null());
+        .env("SEPCONV_IMAGES", absolute(images));
     let output = command
         .output()
         .map_err(|error| Error::Environment(format!("cannot run cargo: {error}")))?;
@@ -61,7 +47,7 @@ pub fn build(board: &Board, model: &Path, images: &Path) -> Result<Firmware, Err
         });
     }
 
-    let elf = folder.join(board.target).join("release").join(board.name);
+    let elf = program(board, board.name);
     let file = std::fs::read(&elf).map_err(|error| Error::Failed(format!("{}: {error}", elf.display())))?;
     let usage =
         elf::usage(&file, &memory).map_err(|error| Error::Failed(format!("{}: {error}", elf.display())))?;
@@ -70,6 +56,50 @@ pub fn build(board: &Board, model: &Path, images: &Path) -> Result<Firmware, Err
         return Err(Error::Input(too_large(board, &memory, model, &overflow)));
     }
     Ok(Firmware { elf, usage, memory })
+}
+
+/// Builds the program that compares a board's kernels with the specification, and returns where it is.
+///
+/// # Errors
+///
+/// [`Error::Failed`] if it cannot be compiled, and [`Error::Environment`] without a compiler.
+pub fn build_kernel_tests(board: &Board) -> Result<PathBuf, Error> {
+    const PACKAGE: &str = "kernel-tests";
+    command::run(
+        cargo_build(board, PACKAGE)?
+            .arg("--quiet")
+            .env("SEPCONV_BOARD", board.name),
+    )?;
+    Ok(program(board, PACKAGE))
+}
+
+/// `cargo build` of a package for a board's processor.
+fn cargo_build(board: &Board, package: &str) -> Result<Command, Error> {
+    let compiler = CrossCompiler::for_target(board.target).ok_or_else(|| {
+        Error::Environment(format!(
+            "no compiler for {}; see `cargo xtask doctor`",
+            board.target
+        ))
+    })?;
+    let mut command = compiler.cargo("build", board.target, &[format!("-Ctarget-cpu={}", board.cpu)]);
+    command
+        .args(["--release", "--locked", "--package", package])
+        .current_dir(root().join("firmware"))
+        .arg("--target-dir")
+        .arg(folder(board))
+        .env("DEFMT_LOG", "info")
+        .stdin(Stdio::null());
+    Ok(command)
+}
+
+/// A folder for each processor: boards of one target differ in the compiler's flags.
+fn folder(board: &Board) -> PathBuf {
+    target().join("firmware").join(board.cpu)
+}
+
+/// The ELF file of a package that was built for a board.
+fn program(board: &Board, package: &str) -> PathBuf {
+    folder(board).join(board.target).join("release").join(package)
 }
 
 /// The region that the linker found too small, and by how many bytes.

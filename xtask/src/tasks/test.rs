@@ -10,7 +10,7 @@ use crate::provision::rust::CrossCompiler;
 use crate::provision::{self, Status, torch};
 use crate::tasks::{conformance, icount};
 use crate::workspace::{cargo, root, target, tool};
-use crate::{images, sepconv};
+use crate::{emulator, firmware, images, sepconv};
 
 /// Arguments of `test`.
 #[derive(clap::Args)]
@@ -231,8 +231,20 @@ fn compiler_for(triple: &str) -> Result<CrossCompiler, Error> {
     CrossCompiler::for_target(triple).ok_or_else(|| Error::Environment(format!("no compiler for {triple}")))
 }
 
-/// Firmware: lints, documentation, and on every emulated core the same output as on this machine.
+/// On every emulated core: kernels equal to the specification, and a whole model's output as on this machine. And
+/// lints and documentation of the firmware.
 fn firmware_checks(outcome: &mut Outcome) {
+    for core in <Core as clap::ValueEnum>::value_variants() {
+        outcome.check(
+            &format!("kernels on an emulated {}", core.name().to_uppercase()),
+            || {
+                let board = core.board();
+                let text = emulator::run_plain(&board, &firmware::build_kernel_tests(&board)?)?;
+                eprint!("{text}");
+                Ok(())
+            },
+        );
+    }
     let model = target().join("test/micro-xception.sepc");
     outcome.check("a model for the firmware", || {
         let cannot = |error: std::io::Error| Error::Environment(format!("{}: {error}", model.display()));
@@ -267,6 +279,7 @@ fn firmware_checks(outcome: &mut Outcome) {
                 .args(arguments)
                 .env("SEPCONV_MODEL", &model)
                 .env("SEPCONV_IMAGES", &images.path)
+                .env("SEPCONV_BOARD", "mps2-an386")
                 .env("RUSTDOCFLAGS", "-D warnings");
             command::run(&mut command)?;
         }
