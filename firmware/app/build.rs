@@ -1,28 +1,15 @@
-//! Embeds a model and test images: puts them where the program includes them, the model packed for the processor, with
-//! their sizes as constants and a table of just the kernels that the model needs.
+//! Embeds a model, packed for the processor and with just the kernels that it needs, and test images.
 //!
 //! `cargo xtask flash` and `cargo xtask icount` set the two variables that this reads:
 //! `SEPCONV_MODEL`, a `.sepc` file, and `SEPCONV_IMAGES`, an `.npy` array of int8 [count, height, width, channels],
 //! quantized as the model's input is.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 use std::{env, fs};
 
-use sepconv::kernels::{Kernels, reference};
-use sepconv::layout::{Layout, Target};
-use sepconv::operator::Kind;
-use sepconv::{AlignedVec, Element, Model};
-
-/// Accepts models that are packed for any processor. Nothing runs with it.
-static ANY_LAYOUT: LazyLock<Kernels> = LazyLock::new(|| {
-    let layouts: Vec<Layout> = (0..=u8::MAX).filter_map(Layout::from_code).collect();
-    Kernels {
-        layouts: layouts.leak(),
-        ..reference::KERNELS
-    }
-});
+use sepconv::build::{Embed, every_layout};
+use sepconv::layout::{Layout, Target, pack};
+use sepconv::{AlignedVec, Model};
 
 fn main() {
     if let Err(message) = embed() {
@@ -36,20 +23,10 @@ fn embed() -> Result<(), String> {
     let images_path = path_in("SEPCONV_IMAGES", "an .npy array of int8 images")?;
     let about = |path: &Path, what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
 
-    let file = fs::read(&model_path).map_err(|error| about(&model_path, &error))?;
-    let given = AlignedVec::copy_of(&file);
-    let model = Model::with_kernels(&given, &ANY_LAYOUT).map_err(|error| about(&model_path, &error))?;
+    let given = fs::read(&model_path).map_err(|error| about(&model_path, &error))?;
+    let given = AlignedVec::copy_of(&given);
+    let model = Model::with_kernels(&given, every_layout()).map_err(|error| about(&model_path, &error))?;
     let input_len = model.input().bytes();
-    let plain = (0..model.operator_count())
-        .filter_map(|number| model.record(number))
-        .all(|record| record.layout == Layout::Plain as u8);
-    // What is packed already was packed for this processor, or the board refuses it.
-    let image = if plain {
-        sepconv::layout::pack(&model, processor())
-    } else {
-        AlignedVec::copy_of(&file)
-    };
-    let model = Model::with_kernels(&image, &ANY_LAYOUT).map_err(|error| about(&model_path, &error))?;
 
     let array = fs::read(&images_path).map_err(|error| about(&images_path, &error))?;
     let images = int8_values(&array).map_err(|error| about(&images_path, &error))?;
@@ -62,30 +39,32 @@ fn embed() -> Result<(), String> {
     }
 
     let folder = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
+    let write = |name: &str, contents: &[u8]| {
+        let path = folder.join(name);
+        fs::write(&path, contents).map_err(|error| about(&path, &error))
+    };
+    // What is packed already was packed for this processor, or the board refuses it.
+    let plain = (0..model.operator_count())
+        .filter_map(|number| model.record(number))
+        .all(|record| record.layout == Layout::Plain as u8);
+    let packed = if plain {
+        pack(&model, processor())
+    } else {
+        AlignedVec::copy_of(&given)
+    };
+    write("packed.sepc", &packed)?;
+    Embed::new(folder.join("packed.sepc"))
+        .write()
+        .map_err(|error| error.to_string())?;
+
+    write("images.bin", images)?;
     let constants = format!(
-        "/// Bytes of the model.\npub const MODEL_LEN: usize = {};\n\
-         /// Bytes of the arena.\npub const ARENA_LEN: usize = {};\n\
-         /// Bytes of an input.\npub const INPUT_LEN: usize = {input_len};\n\
-         /// Bytes of an output.\npub const OUTPUT_LEN: usize = {};\n\
-         /// Operators.\npub const OPERATOR_COUNT: usize = {};\n\
+        "/// Operators.\npub const OPERATOR_COUNT: usize = {};\n\
          /// Bytes of all images.\npub const IMAGES_LEN: usize = {};\n",
-        image.len(),
-        model.arena_len(),
-        model.output().bytes(),
         model.operator_count(),
         images.len(),
     );
-    let kernels = kernels_of(&model);
-    let files: [(&str, &[u8]); 4] = [
-        ("model.sepc", &image),
-        ("images.bin", images),
-        ("sizes.rs", constants.as_bytes()),
-        ("kernels.rs", kernels.as_bytes()),
-    ];
-    for (name, contents) in files {
-        fs::write(folder.join(name), contents).map_err(|error| about(&folder.join(name), &error))?;
-    }
-    Ok(())
+    write("sizes.rs", constants.as_bytes())
 }
 
 /// What the processor's kernels read, by the compiler's names of its target and of itself.
@@ -97,59 +76,6 @@ fn processor() -> Target {
         .filter_map(|flag| flag.split("target-cpu=").nth(1))
         .next_back();
     Target::of_processor(&variable("TARGET"), cpu.unwrap_or(""))
-}
-
-/// A table of the kernels that a model needs, so that no others are linked: a static named `KERNELS`.
-fn kernels_of(model: &Model) -> String {
-    // Fields of the table, each with those of its members that are needed; none for fields without members.
-    let mut fields: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for number in 0..model.operator_count() {
-        let (Some((kind, _)), Some(record)) = (model.operator(number), model.record(number)) else {
-            continue;
-        };
-        let wide = model.tensor(record.inputs[0]).element == Element::Int16;
-        let element = if wide { "int16" } else { "int8" };
-        let weights = if record.weight_bits == 4 { "int4" } else { element };
-        let (field, member) = match kind {
-            Kind::Convolution => ("convolution", weights),
-            Kind::Depthwise => ("depthwise", weights),
-            Kind::Pointwise => ("pointwise", weights),
-            Kind::FullyConnected => ("fully_connected", weights),
-            Kind::Add => ("add", element),
-            Kind::Mul => ("mul", element),
-            Kind::AveragePool => ("average_pool", element),
-            Kind::MaxPool => ("max_pool", element),
-            Kind::Mean => ("mean", element),
-            Kind::Pad => ("pad", ""),
-            Kind::Concatenation => ("concatenation", ""),
-            Kind::Reshape => ("reshape", ""),
-            Kind::Softmax => ("softmax", ""),
-            Kind::Lookup => ("lookup", ""),
-            Kind::Requantize => ("requantize", ""),
-            Kind::ResizeNearest => ("resize_nearest", ""),
-            Kind::Transpose => ("transpose", ""),
-            Kind::ArgMax => ("arg_max", ""),
-        };
-        fields.entry(field).or_default().insert(member);
-    }
-    let field = |(name, members): (&&str, &BTreeSet<&str>)| {
-        if members.contains("") {
-            return format!("    {name}: BEST.{name},\n");
-        }
-        let linear = ["convolution", "depthwise", "pointwise", "fully_connected"].contains(name);
-        let table = if linear { "LinearKernels" } else { "ElementKernels" };
-        let members: String = members
-            .iter()
-            .map(|member| format!("{member}: BEST.{name}.{member}, "))
-            .collect();
-        format!("    {name}: sepconv::kernels::{table} {{ {members}..sepconv::kernels::{table}::NONE }},\n")
-    };
-    let fields: String = fields.iter().map(field).collect();
-    format!(
-        "/// The kernels that the model needs.\npub static KERNELS: sepconv::kernels::Kernels = \
-         sepconv::kernels::Kernels {{\n    name: BEST.name,\n    available: BEST.available,\n    \
-         layouts: BEST.layouts,\n    target: BEST.target,\n{fields}    ..sepconv::kernels::Kernels::NONE\n}};\n"
-    )
 }
 
 fn path_in(variable: &str, what: &str) -> Result<PathBuf, String> {

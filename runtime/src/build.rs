@@ -168,7 +168,7 @@ impl Embed {
 }
 
 /// A table that views any model, for whichever processor it is packed. Nothing is run with it.
-fn every_layout() -> &'static Kernels {
+pub fn every_layout() -> &'static Kernels {
     static TABLE: std::sync::LazyLock<Kernels> = std::sync::LazyLock::new(|| {
         let layouts: Vec<Layout> = (0..=u8::MAX).filter_map(Layout::from_code).collect();
         Kernels {

@@ -14,9 +14,9 @@ pub mod report;
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::OutputPin;
 use embedded_io::Write;
-use sepconv::{Aligned, Model};
 use static_cell::ConstStaticCell;
 
+use assets::network;
 use per_operator::PerOperator;
 use report::{Failure, Report};
 
@@ -28,9 +28,8 @@ pub trait Counter {
     fn instructions(&self, ticks: u64) -> u64;
 }
 
-static ARENA: ConstStaticCell<Aligned<[i8; assets::ARENA_LEN]>> =
-    ConstStaticCell::new(Aligned([0; assets::ARENA_LEN]));
-static OUTPUT: ConstStaticCell<[i8; assets::OUTPUT_LEN]> = ConstStaticCell::new([0; assets::OUTPUT_LEN]);
+static ARENA: ConstStaticCell<network::Arena> = ConstStaticCell::new(network::ARENA);
+static OUTPUT: ConstStaticCell<[i8; network::OUTPUT_LEN]> = ConstStaticCell::new([0; network::OUTPUT_LEN]);
 
 /// Runs the model on every image. The LED is on while it computes. Called once.
 ///
@@ -46,15 +45,15 @@ pub fn run(
     let mut report = Report::new(serial);
     let arena = &mut ARENA.try_take().ok_or(Failure("run was called twice"))?.0[..];
     let output = &mut OUTPUT.try_take().ok_or(Failure("run was called twice"))?[..];
-    let model = Model::with_kernels(&assets::MODEL[..], &assets::KERNELS).map_err(|error| {
+    let model = network::model().map_err(|error| {
         defmt::error!("the embedded model: {}", defmt::Display2Format(&error));
         Failure("the embedded model is not valid for this board's kernels")
     })?;
     defmt::info!(
         "model of {=usize} bytes, {=usize} operators, arena of {=usize} bytes, kernels {=str}",
-        assets::MODEL_LEN,
+        network::MODEL_LEN,
         assets::OPERATOR_COUNT,
-        assets::ARENA_LEN,
+        network::ARENA_LEN,
         model.kernels().name
     );
     report.kernels(model.kernels().name)?;

@@ -1,16 +1,15 @@
 //! `cargo xtask test`: every check that there is. What could not be checked is said at the end.
 
+mod firmware;
+
 use std::process::Command;
 use std::time::Instant;
 
-use crate::board::Core;
 use crate::command;
 use crate::error::Error;
-use crate::provision::rust::CrossCompiler;
 use crate::provision::{self, Status, torch};
-use crate::tasks::{conformance, icount};
-use crate::workspace::{cargo, root, target, tool};
-use crate::{emulator, firmware, images, sepconv};
+use crate::tasks::conformance;
+use crate::workspace::{cargo, root, tool};
 
 /// Arguments of `test`.
 #[derive(clap::Args)]
@@ -144,8 +143,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
                 .env("RUSTDOCFLAGS", "-D warnings"),
         )
     });
-    outcome.check("the runtime cannot panic", runtime_cannot_panic);
-    firmware_checks(&mut outcome);
+    firmware::check(&mut outcome);
     conclude(outcome)
 }
 
@@ -197,106 +195,6 @@ fn shared_folder_present() -> bool {
     match std::env::var_os("SEPCONV_SHARED") {
         Some(folder) => std::path::Path::new(&folder).is_dir(),
         None => root().join("../shared").is_dir(),
-    }
-}
-
-/// The runtime links without a panic handler; with a panic put into it, it does not.
-fn runtime_cannot_panic() -> Result<(), Error> {
-    let triple = "thumbv7em-none-eabihf";
-    let build = |features: &[&str]| {
-        let mut command = compiler_for(triple)?.cargo("build", triple, &[]);
-        command.current_dir(root().join("runtime/panic-free")).args([
-            "--release",
-            "--locked",
-            "--target-dir",
-        ]);
-        command.arg(target().join("firmware/panic-free")).args(features);
-        Ok(command)
-    };
-    command::run(&mut build(&[])?)?;
-    let mut named = false;
-    let deliberate = command::run_watching(&mut build(&["--features", "deliberate-panic"])?, |line| {
-        named |= line.contains("sepconv_can_panic");
-    });
-    match deliberate {
-        Err(Error::Failed(_)) if named => Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => Err(Error::Failed(
-            "a deliberate panic was linked, so that the check proves nothing".into(),
-        )),
-    }
-}
-
-fn compiler_for(triple: &str) -> Result<CrossCompiler, Error> {
-    CrossCompiler::for_target(triple).ok_or_else(|| Error::Environment(format!("no compiler for {triple}")))
-}
-
-/// On every emulated core: kernels equal to the specification, and a whole model's output as on this machine. And
-/// lints and documentation of the firmware.
-fn firmware_checks(outcome: &mut Outcome) {
-    for core in <Core as clap::ValueEnum>::value_variants() {
-        outcome.check(
-            &format!("kernels on an emulated {}", core.name().to_uppercase()),
-            || {
-                let board = core.board();
-                let text = emulator::run_plain(&board, &firmware::build_kernel_tests(&board)?)?;
-                eprint!("{text}");
-                Ok(())
-            },
-        );
-    }
-    let model = target().join("test/micro-xception.sepc");
-    outcome.check("a model for the firmware", || {
-        let cannot = |error: std::io::Error| Error::Environment(format!("{}: {error}", model.display()));
-        std::fs::create_dir_all(target().join("test")).map_err(cannot)?;
-        sepconv::quantize(
-            &root().join("models/micro-xception.onnx"),
-            &root().join("host-train/data"),
-            &model,
-        )
-    });
-    if !model.is_file() {
-        outcome
-            .left_out
-            .push("all checks of the firmware: there is no model for it".into());
-        return;
-    }
-    outcome.check("firmware: lints and documentation", || {
-        let facts = sepconv::inspect(&model)?;
-        let images = images::first_or_random(&facts, None)?;
-        let triple = "thumbv7em-none-eabihf";
-        let compiler = compiler_for(triple)?;
-        let folder = target().join("firmware/check");
-        for (subcommand, arguments) in [
-            ("clippy", ["--", "-D", "warnings"].as_slice()),
-            ("doc", &["--no-deps"]),
-        ] {
-            let mut command = compiler.cargo(subcommand, triple, &[]);
-            command
-                .current_dir(root().join("firmware"))
-                .args(["--release", "--quiet", "--workspace", "--target-dir"])
-                .arg(&folder)
-                .args(arguments)
-                .env("SEPCONV_MODEL", &model)
-                .env("SEPCONV_IMAGES", &images.path)
-                .env("SEPCONV_BOARD", "mps2-an386")
-                .env("RUSTDOCFLAGS", "-D warnings");
-            command::run(&mut command)?;
-        }
-        Ok(())
-    });
-    for core in <Core as clap::ValueEnum>::value_variants() {
-        outcome.check(
-            &format!(
-                "firmware: the host's bytes on an emulated {}",
-                core.name().to_uppercase()
-            ),
-            || {
-                let counts = icount::count(*core, &model, None)?;
-                eprintln!("{} instructions, output {}", counts.total, counts.output_hash);
-                Ok(())
-            },
-        );
     }
 }
 

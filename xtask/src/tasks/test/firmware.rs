@@ -1,0 +1,127 @@
+//! Checks of what runs on microcontrollers, in the emulator.
+
+use std::path::Path;
+
+use clap::ValueEnum;
+
+use super::Outcome;
+use crate::board::{Board, Core};
+use crate::command;
+use crate::error::Error;
+use crate::provision::rust::CrossCompiler;
+use crate::tasks::icount;
+use crate::workspace::{root, target};
+use crate::{emulator, firmware, images, sepconv};
+
+/// The processor for checks that are the same for all.
+const TRIPLE: &str = "thumbv7em-none-eabihf";
+
+/// The runtime cannot panic; on every emulated core, kernels equal the specification and a whole model's output is this
+/// machine's; lints and documentation of the firmware.
+pub fn check(outcome: &mut Outcome) {
+    outcome.check("the runtime cannot panic", runtime_cannot_panic);
+    for core in Core::value_variants() {
+        outcome.check(
+            &format!("kernels on an emulated {}", core.name().to_uppercase()),
+            || kernels(&core.board()),
+        );
+    }
+    let model = target().join("test/micro-xception.sepc");
+    outcome.check("a model for the firmware", || quantize(&model));
+    if !model.is_file() {
+        outcome
+            .left_out
+            .push("firmware with a model in it: there is no model for it".into());
+        return;
+    }
+    outcome.check("firmware: lints and documentation", || {
+        lints_and_documentation(&model)
+    });
+    for core in Core::value_variants() {
+        outcome.check(
+            &format!(
+                "firmware: the host's bytes on an emulated {}",
+                core.name().to_uppercase()
+            ),
+            || {
+                let counts = icount::count(*core, &model, None)?;
+                eprintln!("{} instructions, output {}", counts.total, counts.output_hash);
+                Ok(())
+            },
+        );
+    }
+}
+
+/// The runtime links without a panic handler; with a panic put into it, it does not.
+fn runtime_cannot_panic() -> Result<(), Error> {
+    let build = |features: &[&str]| {
+        let mut command = compiler()?.cargo("build", TRIPLE, &[]);
+        command.current_dir(root().join("runtime/panic-free")).args([
+            "--release",
+            "--locked",
+            "--target-dir",
+        ]);
+        command.arg(target().join("firmware/panic-free")).args(features);
+        Ok(command)
+    };
+    command::run(&mut build(&[])?)?;
+    let mut named = false;
+    let deliberate = command::run_watching(&mut build(&["--features", "deliberate-panic"])?, |line| {
+        named |= line.contains("sepconv_can_panic");
+    });
+    match deliberate {
+        Err(Error::Failed(_)) if named => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => Err(Error::Failed(
+            "a deliberate panic was linked, so that the check proves nothing".into(),
+        )),
+    }
+}
+
+/// Every kernel of a processor against the specification.
+fn kernels(board: &Board) -> Result<(), Error> {
+    let text = emulator::run_plain(board, &firmware::build_kernel_tests(board)?)?;
+    eprint!("{text}");
+    Ok(())
+}
+
+/// The committed network, calibrated with the shipped digits.
+fn quantize(model: &Path) -> Result<(), Error> {
+    let cannot = |error: std::io::Error| Error::Environment(format!("{}: {error}", model.display()));
+    std::fs::create_dir_all(target().join("test")).map_err(cannot)?;
+    sepconv::quantize(
+        &root().join("models/micro-xception.onnx"),
+        &root().join("host-train/data"),
+        model,
+    )
+}
+
+fn lints_and_documentation(model: &Path) -> Result<(), Error> {
+    let images = images::first_or_random(&sepconv::inspect(model)?, None)?;
+    // The comparison of kernels has a heap, which the others must not gain.
+    let boards = ["--workspace", "--exclude", "kernel-tests"].as_slice();
+    for packages in [boards, &["--package", "kernel-tests"]] {
+        for (subcommand, arguments) in [
+            ("clippy", ["--", "-D", "warnings"].as_slice()),
+            ("doc", &["--no-deps"]),
+        ] {
+            let mut command = compiler()?.cargo(subcommand, TRIPLE, &[]);
+            command
+                .current_dir(root().join("firmware"))
+                .args(["--release", "--quiet", "--target-dir"])
+                .arg(target().join("firmware/check"))
+                .args(packages)
+                .args(arguments)
+                .env("SEPCONV_MODEL", model)
+                .env("SEPCONV_IMAGES", &images.path)
+                .env("SEPCONV_BOARD", "mps2-an386")
+                .env("RUSTDOCFLAGS", "-D warnings");
+            command::run(&mut command)?;
+        }
+    }
+    Ok(())
+}
+
+fn compiler() -> Result<CrossCompiler, Error> {
+    CrossCompiler::for_target(TRIPLE).ok_or_else(|| Error::Environment(format!("no compiler for {TRIPLE}")))
+}
