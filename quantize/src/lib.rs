@@ -1,6 +1,8 @@
 //! See the crate's README.
 
 pub mod dataset;
+pub mod float;
+pub mod graph;
 pub mod network;
 pub mod plan;
 pub mod tflite;
