@@ -5,5 +5,6 @@ pub mod float;
 pub mod graph;
 pub mod network;
 pub mod plan;
+pub mod rewrite;
 pub mod tflite;
 pub mod write;
