@@ -1,0 +1,82 @@
+//! ONNX import: a file of operator set 11 or later becomes a float [`Graph`].
+//!
+//! The model may use NCHW or NHWC (transposed) order, a symbolic or fixed batch, fp16 tensors followed by Cast, shape
+//! arithmetic, and QuantizeLinear/DequantizeLinear pairs, whose parameters are kept exactly. What the graph cannot hold
+//! is refused with the node's name, its operator, the reason, and what would work instead.
+
+mod arithmetic;
+mod constant;
+mod convolution;
+mod dense;
+mod error;
+mod fold;
+mod importer;
+mod layout;
+mod movement;
+mod node;
+mod pool;
+mod quantization;
+mod reduce;
+mod resize;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::OnnxError;
+
+use crate::graph::{Graph, Preprocess};
+use prost::Message;
+use std::path::Path;
+use tract_onnx::pb::ModelProto;
+
+/// Metadata property under which preprocessing is stored, as JSON of [`Preprocess`].
+pub const PREPROCESS_KEY: &str = "sepconv.preprocess";
+
+/// Reads an ONNX file. Tensors stored outside the file are looked for in its folder.
+pub fn read(path: &Path) -> Result<Graph, OnnxError> {
+    let bytes = std::fs::read(path).map_err(|source| OnnxError::Read {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    let mut graph = decode(&bytes, path.parent())?;
+    if graph.name.is_empty() {
+        graph.name = path
+            .file_stem()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+    }
+    Ok(graph)
+}
+
+/// Reads an ONNX model from memory; all its tensors must be inside.
+pub fn read_bytes(bytes: &[u8]) -> Result<Graph, OnnxError> {
+    decode(bytes, None)
+}
+
+fn decode(bytes: &[u8], folder: Option<&Path>) -> Result<Graph, OnnxError> {
+    let model = ModelProto::decode(bytes)?;
+    let mut graph = importer::import(&model, folder)?;
+    graph.preprocess = preprocess(&model)?;
+    Ok(graph)
+}
+
+fn preprocess(model: &ModelProto) -> Result<Option<Preprocess>, OnnxError> {
+    let Some(property) = model.metadata_props.iter().find(|p| p.key == PREPROCESS_KEY) else {
+        return Ok(None);
+    };
+    let fail = |problem: String| OnnxError::Preprocess { problem };
+    let found: Preprocess = serde_json::from_str(&property.value).map_err(|e| fail(e.to_string()))?;
+    for (name, values) in [("mean", &found.mean), ("std", &found.std)] {
+        if values.len() != found.channels {
+            return Err(fail(format!(
+                "{name} has {} values for {} channels",
+                values.len(),
+                found.channels
+            )));
+        }
+    }
+    if found.std.iter().any(|&s| !s.is_finite() || s == 0.0) {
+        return Err(fail("std must not hold 0".to_string()));
+    }
+    Ok(Some(found))
+}
