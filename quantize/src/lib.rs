@@ -1,11 +1,15 @@
 //! See the crate's README.
 
+pub mod arithmetic;
+pub mod calibrate;
+pub mod convert;
 pub mod dataset;
 pub mod float;
 pub mod graph;
 pub mod network;
 pub mod onnx;
 pub mod plan;
+pub mod recipe;
 pub mod rewrite;
 pub mod tflite;
 pub mod write;

@@ -1,0 +1,75 @@
+//! From scales to the integers that kernels use, in the floating-point arithmetic of TensorFlow Lite's preparation: where
+//! it rounds to f32, so does this.
+
+use crate::network::Operation;
+use sepconv::fixed_point::Multiplier;
+
+/// The quantization of an activation: `real = scale × (q − zero_point)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quantization {
+    /// The real size of one step.
+    pub scale: f32,
+    /// The quantized value of the real number zero.
+    pub zero_point: i32,
+}
+
+impl Quantization {
+    /// The int8 value nearest to a real number.
+    pub fn quantize(self, real: f32) -> i32 {
+        self.zero_point
+            .saturating_add((real / self.scale).round() as i32)
+            .clamp(-128, 127)
+    }
+
+    /// The real number that a quantized value stands for.
+    pub fn real(self, quantized: i32) -> f32 {
+        (quantized - self.zero_point) as f32 * self.scale
+    }
+}
+
+/// The multiplier of a real factor; `None` if it is negative, too large or not a number.
+pub fn multiplier(real: f64) -> Option<Multiplier> {
+    Multiplier::from_real(real)
+}
+
+/// Addition of int8 tensors of the given scales: both are brought to twice the larger scale, with 20 bits to spare,
+/// before they are added.
+pub fn add(a: f32, b: f32, output: f32) -> Option<Operation> {
+    const LEFT_SHIFT: u8 = 20;
+    let larger = 2.0 * a.max(b) as f64;
+    Some(Operation::Add {
+        a: multiplier(a as f64 / larger)?,
+        b: multiplier(b as f64 / larger)?,
+        output: multiplier(larger / (f64::from(1 << LEFT_SHIFT) * output as f64))?,
+        left_shift: LEFT_SHIFT,
+        constant: None,
+    })
+}
+
+/// Softmax of int8 values of the given scale.
+pub fn softmax(beta: f32, scale: f32) -> Option<Operation> {
+    /// Integer bits of the fixed-point exponent.
+    const INTEGER_BITS: i32 = 5;
+    let one = f64::from(1 << (31 - INTEGER_BITS));
+    let multiplier = multiplier((beta as f64 * scale as f64 * one).min(f64::from(i32::MAX)))?;
+    let largest = f64::from((1 << INTEGER_BITS) - 1) * one;
+    let difference_min = -((largest / 2f64.powi(multiplier.shift.into())).floor() as i32);
+    Some(Operation::Softmax {
+        multiplier,
+        difference_min,
+    })
+}
+
+/// The multiplier of a mean over `count` values: TensorFlow Lite divides the mantissa by the count after shifting it left
+/// as far as the count has bits, which keeps 31 bits of it.
+pub fn mean_multiplier(input: f32, output: f32, count: usize) -> Option<Multiplier> {
+    let factor = multiplier(input as f64 / output as f64)?;
+    let shift = (count.max(1).ilog2() as i32)
+        .min(32)
+        .min(31 + factor.shift as i32);
+    let mantissa = (i64::from(factor.mantissa.to_bits()) << shift) / count.max(1) as i64;
+    Some(Multiplier::from_bits(
+        i32::try_from(mantissa).ok()?,
+        factor.shift - shift as i8,
+    ))
+}

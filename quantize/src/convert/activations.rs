@@ -1,0 +1,100 @@
+//! Scales and zero points of activations.
+
+use crate::calibrate::Range;
+use crate::graph::{Graph, Node, Operator, Quantization};
+
+/// The output of softmax: [0, 1) in steps of 1/256, as the TFLite specification fixes it.
+const PROBABILITY: Quantization = Quantization {
+    scale: 1.0 / 256.0,
+    zero_point: -128,
+};
+
+/// A quantization for every tensor. Operators that only select or move values pass their input's on, so tensors that
+/// they connect share one that covers the ranges of all of them.
+pub(super) fn quantizations(graph: &Graph, ranges: &[Range]) -> Vec<Quantization> {
+    let mut group: Vec<usize> = (0..graph.tensors.len()).collect();
+    for node in graph.nodes.iter().filter(|node| passes_quantization_on(node)) {
+        for input in &node.inputs {
+            let (from, to) = (find(&mut group, input.0), find(&mut group, node.output.0));
+            group[to] = from;
+        }
+    }
+    let roots: Vec<usize> = (0..group.len()).map(|tensor| find(&mut group, tensor)).collect();
+    let mut merged: Vec<Option<Range>> = vec![None; ranges.len()];
+    for (root, range) in roots.iter().zip(ranges) {
+        merged[*root] = Some(merged[*root].map_or(*range, |sum| sum.union(*range)));
+    }
+    let mut fixed: Vec<Option<Quantization>> = vec![None; ranges.len()];
+    for (tensor, root) in graph.tensors.iter().zip(&roots) {
+        fixed[*root] = fixed[*root].or(tensor.quantization);
+    }
+    for node in &graph.nodes {
+        if matches!(node.operator, Operator::Softmax { .. }) {
+            fixed[roots[node.output.0]] = Some(PROBABILITY);
+        }
+    }
+    let quantization = |(tensor, root): (&crate::graph::Tensor, &usize)| {
+        let range = merged[*root].unwrap_or(Range { min: 0.0, max: 0.0 });
+        tensor
+            .quantization
+            .or(fixed[*root])
+            .unwrap_or_else(|| asymmetric(range))
+    };
+    graph.tensors.iter().zip(&roots).map(quantization).collect()
+}
+
+/// Whether a node's output values are all among its inputs' (or, clamped, at the ends of what these can be).
+fn passes_quantization_on(node: &Node) -> bool {
+    matches!(
+        node.operator,
+        Operator::Clamp
+            | Operator::MaxPool(_)
+            | Operator::GlobalMaxPool
+            | Operator::AveragePool { .. }
+            | Operator::Pad { .. }
+            | Operator::Concat
+            | Operator::Reshape(_)
+            | Operator::Rearrange { .. }
+            | Operator::ResizeNearest(_)
+    )
+}
+
+fn find(group: &mut [usize], mut tensor: usize) -> usize {
+    while group[tensor] != tensor {
+        group[tensor] = group[group[tensor]];
+        tensor = group[tensor];
+    }
+    tensor
+}
+
+/// 256 steps over a range that includes zero, zero being exactly one of them.
+fn asymmetric(range: Range) -> Quantization {
+    let (min, max) = (range.min.min(0.0), range.max.max(0.0));
+    // A tensor that was always zero gets steps of 1/255: any will do.
+    let scale = if max > min {
+        (max - min) / 255.0
+    } else {
+        1.0 / 255.0
+    };
+    let zero_point = (-128.0 - min / scale).round().clamp(-128.0, 127.0) as i32;
+    Quantization { scale, zero_point }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_is_exact_and_the_ends_are_within_half_a_step() {
+        for (min, max) in [(-1.0, 1.0), (0.0, 6.0), (-3.7, 0.2), (-1e-6, 1e6), (0.0, 0.0)] {
+            let Quantization { scale, zero_point } = asymmetric(Range { min, max });
+            let real = |q: i32| scale * (q - zero_point) as f32;
+            assert_eq!(real(zero_point), 0.0);
+            assert!((-128..=127).contains(&zero_point));
+            assert!(
+                real(-128) <= min + scale * 0.51 && real(127) >= max - scale * 0.51,
+                "{min}..{max}"
+            );
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Quantized networks compute what the float graph computes, within their steps.
+
+use super::convert;
+use crate::calibrate::{Method, Statistics};
+use crate::float;
+use crate::graph::{
+    Activation, Clamp, Convolution, Depthwise, FullyConnected, Graph, Operator, Padding, Shape, TensorId,
+    Weights, Window,
+};
+use crate::network::{Metadata, Network};
+use crate::plan::{Options, plan};
+use crate::write::to_bytes;
+use sepconv::layout::Target;
+use sepconv::{AlignedVec, Model};
+
+/// Pseudo-random numbers in [-1, 1).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> f32 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+
+    fn weights(&mut self, count: usize, channels: usize) -> Weights {
+        let spread = (3.0 * channels as f32 / count as f32).sqrt();
+        let values = (0..count).map(|_| self.next() * spread).collect();
+        Weights::new(values, (0..channels).map(|_| self.next() * 0.3).collect())
+    }
+}
+
+fn convolution(random: &mut Random, window: Window, from: usize, to: usize) -> Operator {
+    let weights = random.weights(window.taps() * from * to, to);
+    Operator::Convolution(Convolution {
+        window,
+        in_channels: from,
+        out_channels: to,
+        weights,
+    })
+}
+
+fn depthwise(random: &mut Random, channels: usize) -> Operator {
+    let window = Window::new(3, 3).padding(Padding::same(1));
+    let weights = random.weights(9 * channels, channels);
+    Operator::Depthwise(Depthwise {
+        window,
+        channels,
+        multiplier: 1,
+        weights,
+    })
+}
+
+/// A residual network with most of the operators that graphs have.
+fn graph(random: &mut Random) -> Graph {
+    let mut graph = Graph::new("test", "image", Shape::new(12, 12, 3));
+    let mut push = |operator: Operator, inputs: &[TensorId], clamp: Clamp| {
+        let name = format!("{}-{}", operator.name(), graph.nodes.len());
+        let output = graph
+            .push(name.clone(), operator, inputs, name)
+            .expect("the shapes fit");
+        graph.nodes.last_mut().expect("just pushed").clamp = clamp;
+        graph.output = output;
+        output
+    };
+    let stem = push(
+        convolution(random, Window::new(3, 3).padding(Padding::same(1)), 3, 16),
+        &[TensorId(0)],
+        Clamp::RELU,
+    );
+    let spread = push(depthwise(random, 16), &[stem], Clamp::NONE);
+    let mixed = push(
+        convolution(random, Window::new(1, 1), 16, 16),
+        &[spread],
+        Clamp::NONE,
+    );
+    let sum = push(Operator::Add, &[stem, mixed], Clamp::NONE);
+    let rectified = push(Operator::Clamp, &[sum], Clamp::RELU6);
+    let pooled = push(
+        Operator::MaxPool(Window::new(3, 3).stride(2).padding(Padding::same(1))),
+        &[rectified],
+        Clamp::NONE,
+    );
+    let average = Operator::AveragePool {
+        window: Window::new(2, 2).padding(Padding::same(1)),
+        count_padding: true,
+    };
+    let averaged = push(average, &[pooled], Clamp::NONE);
+    let curved = push(Operator::Activation(Activation::Silu), &[averaged], Clamp::NONE);
+    let gate = push(Operator::GlobalAveragePool, &[curved], Clamp::NONE);
+    let gate = push(Operator::Activation(Activation::Sigmoid), &[gate], Clamp::NONE);
+    let gated = push(Operator::Multiply, &[curved, gate], Clamp::NONE);
+    let joined = push(Operator::Concat, &[gated, curved], Clamp::NONE);
+    let mean = push(Operator::GlobalAveragePool, &[joined], Clamp::NONE);
+    let weights = random.weights(32 * 10, 10);
+    push(
+        Operator::FullyConnected(FullyConnected {
+            inputs: 32,
+            outputs: 10,
+            weights,
+        }),
+        &[mean],
+        Clamp::NONE,
+    );
+    graph
+}
+
+fn run_quantized(network: &Network, input: &[f32]) -> Vec<f32> {
+    let bytes = to_bytes(network, &plan(network, &Options::SMALLEST), Target::Plain).unwrap();
+    let model = Model::new(&bytes).unwrap();
+    let (from, to) = (model.input(), model.output());
+    let quantized: Vec<i8> = input
+        .iter()
+        .map(|value| ((value / from.scale).round() as i32 + from.zero_point).clamp(-128, 127) as i8)
+        .collect();
+    let mut arena = AlignedVec::zeroed(model.arena_len());
+    let mut output = vec![0i8; to.bytes()];
+    model.run(&quantized, &mut arena, &mut output).unwrap();
+    output
+        .iter()
+        .map(|value| (*value as i32 - to.zero_point) as f32 * to.scale)
+        .collect()
+}
+
+#[test]
+fn int8_is_near_float() {
+    let mut random = Random(7);
+    let graph = graph(&mut random);
+    let mut image = || (0..12 * 12 * 3).map(|_| random.next()).collect::<Vec<f32>>();
+    let mut statistics = Statistics::new(&graph);
+    for _ in 0..8 {
+        statistics.add(&graph, &image()).unwrap();
+    }
+    for method in [Method::MinMax, Method::Percentile(1e-4), Method::Mse] {
+        let network = convert(&graph, &statistics.ranges(method), Metadata::default()).unwrap();
+        let (mut signal, mut noise) = (0.0, 0.0);
+        for _ in 0..8 {
+            let image = image();
+            let expected = float::run(&graph, &image).unwrap();
+            for (expected, found) in expected.iter().zip(run_quantized(&network, &image)) {
+                signal += expected * expected;
+                noise += (expected - found).powi(2);
+            }
+        }
+        let decibels = 10.0 * (signal / noise).log10();
+        assert!(decibels > 25.0, "{method:?}: {decibels} dB");
+    }
+}
+
+#[test]
+fn a_lone_clamp_keeps_its_inputs_quantization() {
+    let graph = graph(&mut Random(7));
+    let mut statistics = Statistics::new(&graph);
+    statistics.add(&graph, &[0.5; 12 * 12 * 3]).unwrap();
+    let network = convert(&graph, &statistics.ranges(Method::MinMax), Metadata::default()).unwrap();
+    let clamp = network
+        .nodes
+        .iter()
+        .find(|node| node.name.starts_with("clamp"))
+        .unwrap();
+    let (from, to) = (&network.tensors[clamp.inputs[0]], &network.tensors[clamp.output]);
+    assert_eq!((from.scale, from.zero_point), (to.scale, to.zero_point));
+    assert_eq!(clamp.activation.0, to.zero_point);
+}
