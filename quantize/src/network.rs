@@ -170,6 +170,9 @@ pub struct Metadata {
     /// How an image becomes an input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preprocess: Option<Preprocess>,
+    /// What the memory plan came to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanFigures>,
     /// Names of the classes, in order.
     pub classes: Vec<String>,
     /// Names of operators, in order.
@@ -188,6 +191,18 @@ pub struct Preprocess {
     pub channel_order: String,
     /// `bilinear` or `bicubic`.
     pub resize: String,
+    /// Instead of the whole image, its central part of the input's aspect ratio, this fraction (0 to 1) of the largest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crop: Option<f32>,
+}
+
+/// What a memory plan came to, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct PlanFigures {
+    /// The most that is alive at one time under the schedule: no placement can do with less.
+    pub lower_bound: usize,
+    /// The arena with every operator whole.
+    pub whole: usize,
 }
 
 impl Operation {

@@ -2,17 +2,18 @@
 
 use std::path::Path;
 
-use image::imageops::FilterType;
 use image::{DynamicImage, GrayImage, ImageReader, RgbImage};
 use rayon::prelude::*;
 
 use super::{DatasetError, ImageSize, Images};
+use crate::preprocess::to_pixels;
+use crate::resample::Filter;
 
 /// Reads one image file (PNG, JPEG or BMP, told by its content) and resizes the whole of it to `size`.
 ///
-/// Returns height × width × channels bytes, HWC, RGB if there are three channels. Resizing is bicubic
-/// (Catmull-Rom), with the filter widened when the image gets smaller, and does not keep the aspect ratio. Colour
-/// becomes grey by the Rec. 709 weights; transparency is ignored.
+/// Returns height × width × channels bytes, HWC, RGB if there are three channels. Resizing is bicubic, as
+/// Pillow does it ([`crate::resample`]), and does not keep the aspect ratio. Colour becomes grey by the Rec. 601 weights;
+/// transparency is ignored.
 pub fn load_image(path: &Path, size: ImageSize) -> Result<Vec<u8>, DatasetError> {
     size.check()?;
     let reader = ImageReader::open(path).map_err(DatasetError::io(path))?;
@@ -60,17 +61,11 @@ pub(super) fn to_dynamic(pixels: &[u8], size: ImageSize) -> DynamicImage {
 
 fn resize_image(image: DynamicImage, size: ImageSize) -> Vec<u8> {
     // The colour type changes first: fewer channels are quicker to resize.
-    let image = if size.channels == 1 {
-        DynamicImage::ImageLuma8(image.into_luma8())
-    } else {
-        DynamicImage::ImageRgb8(image.into_rgb8())
-    };
-    if (image.height(), image.width()) == (size.height, size.width) {
-        return image.into_bytes();
-    }
-    image
-        .resize_exact(size.width, size.height, FilterType::CatmullRom)
-        .into_bytes()
+    let pixels = to_pixels(image, size.channels);
+    let (height, width) = (size.height as usize, size.width as usize);
+    pixels
+        .resize(pixels.area(), height, width, Filter::Bicubic)
+        .values
 }
 
 #[cfg(test)]
@@ -100,12 +95,8 @@ mod tests {
                 channels: 1,
             },
         );
-        // Rec. 709: 0.2126 red + 0.7152 green + 0.0722 blue.
-        assert!(
-            grey.pixels().iter().all(|&p| p.abs_diff(118) <= 1),
-            "{:?}",
-            grey.pixels()
-        );
+        // Rec. 601: 0.299 red + 0.587 green + 0.114 blue.
+        assert!(grey.pixels().iter().all(|&p| p == 124), "{:?}", grey.pixels());
         let back = resize(
             grey.clone(),
             ImageSize {

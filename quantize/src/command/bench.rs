@@ -1,0 +1,241 @@
+//! `sepconv bench`: the latency of one inference, or of a batch.
+
+use super::failure::Failure;
+use super::model_file::ModelFile;
+use super::output::{self, thousands};
+use rayon::prelude::*;
+use sepconv::{AlignedVec, Model, Observer};
+use sepconv_quantize::summary::Summary;
+use serde_json::json;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A .sepc file.
+    model: PathBuf,
+    /// Threads to share the work among.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: u16,
+    /// Kernels to run with, one of `sepconv isa`.
+    #[arg(long, value_name = "NAME")]
+    isa: Option<String>,
+    /// Show the time of each operator as well.
+    #[arg(long)]
+    per_op: bool,
+    /// Inferences a run.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    batch: u16,
+    /// Runs to measure; without it, as many as two seconds hold, and at least ten.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    runs: Option<u32>,
+}
+
+/// How long to measure when the number of runs is not given.
+const DURATION: Duration = Duration::from_secs(2);
+const FEWEST_RUNS: usize = 10;
+
+pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
+    let file = ModelFile::open(&arguments.model, arguments.isa.as_deref())?;
+    let model = file.model()?;
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(arguments.threads.into())
+        .build();
+    let pool = pool.map_err(|error| Failure::Environment(format!("cannot start threads: {error}")))?;
+    let inputs: Vec<Vec<i8>> = (0..arguments.batch)
+        .map(|seed| noise(model.input().bytes(), seed.into()))
+        .collect();
+    let mut workers: Vec<Worker> = inputs.iter().map(|input| Worker::new(&model, input)).collect();
+    let run = |workers: &mut [Worker]| -> Result<(), Failure> {
+        let runs = || workers.par_iter_mut().try_for_each(Worker::run);
+        pool.install(runs)
+            .map_err(|error| Failure::input(&arguments.model, error))
+    };
+    // Once unmeasured: pages are touched and caches filled.
+    run(&mut workers)?;
+    workers
+        .iter_mut()
+        .for_each(|worker| worker.times = Times::new(model.operator_count()));
+    let mut times = Vec::new();
+    let begin = Instant::now();
+    while match arguments.runs {
+        Some(runs) => times.len() < runs as usize,
+        None => times.len() < FEWEST_RUNS || begin.elapsed() < DURATION,
+    } {
+        let start = Instant::now();
+        run(&mut workers)?;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    let operators = per_operator(&model, &workers, times.len());
+    report(arguments, &model, &times, &operators, as_json)
+}
+
+/// One inference's input, memory and times.
+struct Worker<'m> {
+    model: &'m Model<'m>,
+    input: &'m [i8],
+    arena: AlignedVec<i8>,
+    output: Vec<i8>,
+    times: Times,
+}
+
+impl<'m> Worker<'m> {
+    fn new(model: &'m Model<'m>, input: &'m [i8]) -> Self {
+        Worker {
+            model,
+            input,
+            arena: AlignedVec::zeroed(model.arena_len()),
+            output: vec![0; model.output().bytes()],
+            times: Times::new(model.operator_count()),
+        }
+    }
+
+    fn run(&mut self) -> Result<(), sepconv::RunError> {
+        self.model
+            .run_observed(self.input, &mut self.arena, &mut self.output, &mut self.times)
+    }
+}
+
+/// The time spent in each operator. Two readings of the clock a step are small beside a step's work.
+struct Times {
+    started: Instant,
+    spent: Vec<Duration>,
+}
+
+impl Times {
+    fn new(operators: usize) -> Self {
+        Times {
+            started: Instant::now(),
+            spent: vec![Duration::ZERO; operators],
+        }
+    }
+}
+
+impl Observer for Times {
+    fn before(&mut self, _operator: usize) {
+        self.started = Instant::now();
+    }
+
+    fn after(&mut self, operator: usize, _first_row: usize, _rows: &[i8]) {
+        self.spent[operator] += self.started.elapsed();
+    }
+}
+
+/// Values that look random, the same for the same seed: Knuth's linear congruential generator (MMIX).
+fn noise(len: usize, seed: u64) -> Vec<i8> {
+    let mut state = seed;
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as i8
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+/// An operator's name, kind, multiply-accumulates, and milliseconds an inference.
+struct OperatorTime {
+    name: String,
+    kind: &'static str,
+    macs: u64,
+    ms: f64,
+}
+
+fn per_operator(model: &Model, workers: &[Worker], runs: usize) -> Vec<OperatorTime> {
+    let inferences = (runs * workers.len()) as f64;
+    let operators = Summary::of(model).ops.into_iter().enumerate();
+    let time = |number: usize| {
+        workers
+            .iter()
+            .map(|worker| worker.times.spent[number].as_secs_f64())
+            .sum::<f64>()
+    };
+    operators
+        .map(|(number, operator)| OperatorTime {
+            name: operator.name,
+            kind: operator.kind,
+            macs: operator.macs,
+            ms: time(number) * 1e3 / inferences,
+        })
+        .collect()
+}
+
+/// The value that a fraction of sorted values does not exceed.
+fn quantile(sorted: &[f64], fraction: f64) -> f64 {
+    let rank = (sorted.len() as f64 * fraction).ceil() as usize;
+    sorted[rank.clamp(1, sorted.len()) - 1]
+}
+
+fn report(
+    arguments: &Arguments,
+    model: &Model,
+    times: &[f64],
+    operators: &[OperatorTime],
+    as_json: bool,
+) -> Result<(), Failure> {
+    let (min, median, p99) = (times[0], quantile(times, 0.5), quantile(times, 0.99));
+    let macs: u64 = operators.iter().map(|operator| operator.macs).sum::<u64>() * arguments.batch as u64;
+    if as_json {
+        let mut object = json!({
+            "isa": model.kernels().name,
+            "threads": arguments.threads,
+            "batch": arguments.batch,
+            "runs": times.len(),
+            "min_ms": min,
+            "median_ms": median,
+            "p99_ms": p99,
+            "macs": macs,
+        });
+        if arguments.per_op {
+            let operator =
+                |o: &OperatorTime| json!({"name": o.name, "kind": o.kind, "macs": o.macs, "ms": o.ms});
+            object["ops"] = operators.iter().map(operator).collect();
+        }
+        return output::json(&object);
+    }
+    if arguments.per_op {
+        let total: f64 = operators.iter().map(|operator| operator.ms).sum();
+        let mut table = output::table(&["#", "operator", "kind", "MACs", "mean ms", "%", "GMAC/s"], 2);
+        for (number, operator) in operators.iter().enumerate() {
+            let rate = operator.macs as f64 / operator.ms / 1e6;
+            table.add_row([
+                number.to_string(),
+                operator.name.clone(),
+                operator.kind.to_string(),
+                thousands(operator.macs),
+                format!("{:.4}", operator.ms),
+                format!("{:.1}", 100.0 * operator.ms / total),
+                if operator.macs > 0 {
+                    format!("{rate:.1}")
+                } else {
+                    String::new()
+                },
+            ]);
+        }
+        output::text(&table.to_string())?;
+    }
+    output::text(&format!(
+        "kernels {}, threads {}, batch {}, runs {}\nmin {min:.3} ms, median {median:.3} ms, p99 {p99:.3} ms, {:.1} GMAC/s at best",
+        model.kernels().name,
+        arguments.threads,
+        arguments.batch,
+        times.len(),
+        macs as f64 / min / 1e6,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quantile;
+
+    #[test]
+    fn quantiles_are_values_that_were_seen() {
+        let sorted: Vec<f64> = (1..=100).map(f64::from).collect();
+        assert_eq!(
+            [0.0, 0.5, 0.99, 1.0].map(|fraction| quantile(&sorted, fraction)),
+            [1.0, 50.0, 99.0, 100.0]
+        );
+        assert_eq!(quantile(&[7.0], 0.99), 7.0);
+    }
+}

@@ -1,0 +1,9 @@
+//! The command `sepconv`; see the crate's README.
+
+mod command;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    command::main()
+}
