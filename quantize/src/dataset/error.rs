@@ -50,7 +50,7 @@ pub enum DatasetError {
         /// The decoder's answer.
         source: image::ImageError,
     },
-    /// Two images that should agree in size do not, or a data set without a size of its own was given none.
+    /// A folder of image files, and no size to resize them to.
     #[error("{0}: image files have no common size; say which size to resize to (--size HEIGHTxWIDTH)")]
     NoSize(PathBuf),
     /// A size that images cannot be resized to.
