@@ -10,6 +10,8 @@ pub mod inference;
 pub mod network;
 pub mod onnx;
 pub mod plan;
+pub mod preprocess;
+pub mod resample;
 pub mod recipe;
 pub mod preprocess;
 pub mod resample;
