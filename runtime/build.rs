@@ -11,7 +11,7 @@ fn main() {
     let cpu = flags
         .split('\x1f')
         .filter_map(|flag| flag.split("target-cpu=").nth(1))
-        .last();
+        .next_back();
     if let Some(set) = instruction_set(&target, cpu.unwrap_or("")) {
         println!("cargo::rustc-cfg=sepconv_arm=\"{set}\"");
     }

@@ -3,11 +3,13 @@
 use super::failure::Failure;
 use super::model_file::ModelFile;
 use super::output::{self, thousands};
+use super::quantize::float_graph;
 use rayon::prelude::*;
 use sepconv::{AlignedVec, Model, Observer};
+use sepconv_quantize::float;
 use sepconv_quantize::summary::Summary;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
@@ -26,6 +28,9 @@ pub struct Arguments {
     /// Inferences a run.
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=4096))]
     batch: u16,
+    /// The float network that the model was made from, to measure beside it with our own float kernels.
+    #[arg(long, value_name = "F.onnx")]
+    float: Option<PathBuf>,
     /// Runs to measure; without it, as many as two seconds hold, and at least ten.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     runs: Option<u32>,
@@ -67,8 +72,28 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
         times.push(start.elapsed().as_secs_f64() * 1e3);
     }
     times.sort_by(f64::total_cmp);
+    let float_times = match &arguments.float {
+        Some(path) => float_times(path, &pool)?,
+        None => Vec::new(),
+    };
     let operators = per_operator(&model, &workers, times.len());
-    report(arguments, &model, &times, &operators, as_json)
+    report(arguments, &model, &times, &float_times, &operators, as_json)
+}
+
+/// Sorted times of one inference of a float network, in milliseconds.
+fn float_times(path: &Path, pool: &rayon::ThreadPool) -> Result<Vec<f64>, Failure> {
+    let graph = float_graph(path)?;
+    let input = vec![0.5; graph.shape(graph.input).elements()];
+    let mut times = Vec::new();
+    let begin = Instant::now();
+    while times.len() < FEWEST_RUNS || begin.elapsed() < DURATION {
+        let start = Instant::now();
+        pool.install(|| float::run(&graph, &input))
+            .map_err(|error| Failure::input(path, error))?;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times)
 }
 
 /// One inference's input, memory and times.
@@ -171,6 +196,7 @@ fn report(
     arguments: &Arguments,
     model: &Model,
     times: &[f64],
+    float_times: &[f64],
     operators: &[OperatorTime],
     as_json: bool,
 ) -> Result<(), Failure> {
@@ -187,6 +213,10 @@ fn report(
             "p99_ms": p99,
             "macs": macs,
         });
+        if !float_times.is_empty() {
+            object["float_min_ms"] = float_times[0].into();
+            object["float_median_ms"] = quantile(float_times, 0.5).into();
+        }
         if arguments.per_op {
             let operator =
                 |o: &OperatorTime| json!({"name": o.name, "kind": o.kind, "macs": o.macs, "ms": o.ms});

@@ -16,7 +16,7 @@ pub struct Arguments {
 pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
     let bytes = read(&arguments.model)?;
     let model =
-        Model::with_kernels(&bytes, &*ANY_LAYOUT).map_err(|error| Failure::input(&arguments.model, error))?;
+        Model::with_kernels(&bytes, &ANY_LAYOUT).map_err(|error| Failure::input(&arguments.model, error))?;
     let summary = Summary::of(&model);
     if as_json {
         let object = serde_json::to_value(&summary).expect("figures and names are JSON");

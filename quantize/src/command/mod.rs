@@ -2,12 +2,15 @@
 //! output; errors and progress go to standard error.
 
 mod bench;
+mod eval;
 mod failure;
+mod images;
 mod inspect;
 mod isa;
 mod model_file;
 mod npy;
 mod output;
+mod quantize;
 mod run;
 
 use clap::{Parser, Subcommand};
@@ -26,6 +29,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Quantize a network, plan its memory, and write a .sepc file.
+    Quantize(quantize::Arguments),
+    /// Measure accuracy on labelled images.
+    Eval(eval::Arguments),
     /// Show a model's operators, shapes, scales, flash, arena and multiply-accumulates.
     Inspect(inspect::Arguments),
     /// Run inferences on a raw array.
@@ -41,6 +48,8 @@ pub fn main() -> ExitCode {
     // Wrong usage ends here, with exit code 2.
     let cli = Cli::parse();
     let done = match &cli.command {
+        Command::Quantize(arguments) => quantize::main(arguments, cli.json),
+        Command::Eval(arguments) => eval::main(arguments, cli.json),
         Command::Inspect(arguments) => inspect::main(arguments, cli.json),
         Command::Run(arguments) => run::main(arguments, cli.json),
         Command::Bench(arguments) => bench::main(arguments, cli.json),

@@ -26,8 +26,9 @@ pub fn batch_normalization(importer: &mut Importer, node: OnnxNode) -> Result<Vi
     }
     let epsilon = f64::from(node.float("epsilon", 1e-5));
     let (mut scale, mut offset) = (Vec::new(), Vec::new());
+    let parameter = |i: usize, c: usize| f64::from(parameters[i][c]);
     for c in 0..channels {
-        let [gamma, beta, mean, variance] = [0, 1, 2, 3].map(|i: usize| f64::from(parameters[i][c]));
+        let [gamma, beta, mean, variance] = [0, 1, 2, 3].map(|i| parameter(i, c));
         let factor = gamma / (variance + epsilon).sqrt();
         scale.push(factor as f32);
         offset.push((beta - mean * factor) as f32);

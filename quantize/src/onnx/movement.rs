@@ -124,7 +124,7 @@ fn resolve(node: OnnxNode, asked: &[i64], sizes: &[usize]) -> Result<Vec<usize>,
     let fits = if holes == 0 {
         known == total
     } else {
-        holes == 1 && total % known == 0
+        holes == 1 && total.is_multiple_of(known)
     };
     if !fits {
         return Err(node.refuse(

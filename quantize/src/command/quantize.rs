@@ -1,0 +1,367 @@
+//! `sepconv quantize`: from ONNX or TFLite to a `.sepc` file.
+
+use super::failure::Failure;
+use super::images;
+use super::model_file::ANY_LAYOUT;
+use super::output::{self, thousands};
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressStyle};
+use sepconv::layout::Target as Layouts;
+use sepconv::{Model, Shape};
+use sepconv_quantize::calibrate::Method;
+use sepconv_quantize::graph::Graph;
+use sepconv_quantize::network::{Metadata, Network, PlanFigures, Preprocess};
+use sepconv_quantize::plan::{self, Options};
+use sepconv_quantize::preprocess::Preprocessor;
+use sepconv_quantize::recipe::{self, Recipe, Trial};
+use sepconv_quantize::summary::Summary;
+use sepconv_quantize::{onnx, rewrite, tflite, write};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A float .onnx file, or an int8 .tflite file, which needs no calibration.
+    source: PathBuf,
+    /// Images that the network is meant for: a folder of PNG, JPEG or BMP files, MNIST IDX or CIFAR-10 files. Never the
+    /// images that accuracy is measured on.
+    #[arg(long, value_name = "DIR")]
+    calibrate: Option<PathBuf>,
+    /// How many of them to use at most, evenly spread.
+    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
+    images: u32,
+    /// The input's size, to check that the network has it.
+    #[arg(long, value_name = "HxW", value_parser = size)]
+    size: Option<(u32, u32)>,
+    /// Mean of the pixels: one number, or one a channel with commas. The input is (pixel - mean) / std.
+    #[arg(long, value_name = "M", value_delimiter = ',', requires = "std")]
+    mean: Option<Vec<f32>>,
+    /// Standard deviation of the pixels, likewise.
+    #[arg(long, value_name = "S", value_delimiter = ',', requires = "mean")]
+    std: Option<Vec<f32>>,
+    /// How images are resized.
+    #[arg(long, default_value = "bicubic", value_parser = ["bilinear", "bicubic"])]
+    resize: String,
+    /// The order of the input's colours.
+    #[arg(long, default_value = "RGB", value_parser = ["RGB", "BGR"])]
+    channel_order: String,
+    /// Use this fraction of the image's centre instead of the whole image.
+    #[arg(long, value_name = "FRACTION")]
+    crop: Option<f32>,
+    /// fast: calibrate and convert. best: try what is known to help, and keep what does.
+    #[arg(long, default_value = "fast")]
+    recipe: RecipeName,
+    /// How the range of an activation is chosen.
+    #[arg(long, default_value = "minmax")]
+    method: MethodName,
+    /// What to plan and pack for. Without it, the smallest arena and a layout that every processor reads.
+    #[arg(long)]
+    target: Option<TargetName>,
+    /// Take the input row by row, as a camera gives it: the arena never holds all of it.
+    #[arg(long)]
+    push_input: bool,
+    /// The file to write.
+    #[arg(short, long, value_name = "OUT.sepc")]
+    output: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum RecipeName {
+    Fast,
+    Best,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum MethodName {
+    Minmax,
+    Percentile,
+    Mse,
+    Entropy,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TargetName {
+    Host,
+    CortexM4,
+    CortexM55,
+    Aarch64,
+}
+
+/// Bytes of depthwise rows that a host keeps between a depthwise convolution and the pointwise one after it.
+const HOST_FUSE_BYTES: usize = 256 << 10;
+
+/// The share of values that the percentile method leaves out at each end.
+const PERCENTILE: f64 = 1e-4;
+
+pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
+    let start = Instant::now();
+    let bytes = std::fs::read(&arguments.source).map_err(|error| Failure::input(&arguments.source, error))?;
+    let bar = progress_bar(as_json);
+    let (mut network, trials) = network(arguments, &bytes, &bar)?;
+    bar.set_message("planning memory");
+    let (options, target) = arguments.plan();
+    let plan = plan::plan(&network, &options);
+    network.metadata.plan = Some(PlanFigures {
+        lower_bound: plan.lower_bound,
+        whole: plan.whole,
+    });
+    let file =
+        write::to_bytes(&network, &plan, target).map_err(|error| Failure::input(&arguments.source, error))?;
+    write::write_file(&arguments.output, &file).map_err(|error| Failure::Environment(error.to_string()))?;
+    bar.finish_and_clear();
+    report(arguments, &file, &trials, start.elapsed(), as_json)
+}
+
+impl Arguments {
+    /// How to plan memory, and for which kernels to pack.
+    fn plan(&self) -> (Options, Layouts) {
+        let (options, target) = match self.target {
+            None | Some(TargetName::CortexM55 | TargetName::Aarch64) => (Options::SMALLEST, Layouts::Plain),
+            Some(TargetName::CortexM4) => (Options::SMALLEST, Layouts::CortexM4),
+            // A host packs for its own instruction set when it loads the model.
+            Some(TargetName::Host) => (
+                Options {
+                    alignment: 64,
+                    fuse_bytes: HOST_FUSE_BYTES,
+                    ..Options::WHOLE
+                },
+                Layouts::Plain,
+            ),
+        };
+        // Rows can only be pushed into a schedule that streams.
+        let stream = options.stream || self.push_input;
+        (
+            Options {
+                push_input: self.push_input,
+                stream,
+                ..options
+            },
+            target,
+        )
+    }
+
+    fn method(&self) -> Method {
+        match self.method {
+            MethodName::Minmax => Method::MinMax,
+            MethodName::Percentile => Method::Percentile(PERCENTILE),
+            MethodName::Mse => Method::Mse,
+            MethodName::Entropy => Method::Entropy,
+        }
+    }
+
+    fn is_tflite(&self) -> bool {
+        self.source
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("tflite"))
+    }
+}
+
+/// Imports the source and, if it is in floating point, quantizes it.
+fn network(arguments: &Arguments, bytes: &[u8], bar: &ProgressBar) -> Result<(Network, Vec<Trial>), Failure> {
+    bar.set_message("reading the network");
+    let wrong = |error: &dyn std::fmt::Display| Failure::input(&arguments.source, error);
+    let mut metadata = Metadata {
+        source: arguments
+            .source
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+        source_sha256: Sha256::digest(bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+        tool: concat!("sepconv ", env!("CARGO_PKG_VERSION")).into(),
+        ..Metadata::default()
+    };
+    if arguments.is_tflite() {
+        let mut network = tflite::from_bytes(bytes).map_err(|error| wrong(&error))?;
+        metadata.settings = "the source's quantization".into();
+        if arguments.mean.is_some() {
+            let input = network.tensors[network.input].shape;
+            metadata.preprocess = Some(preprocess(arguments, None, input)?);
+        }
+        network.metadata = metadata;
+        check_size(arguments, network.tensors[network.input].shape)?;
+        return Ok((network, Vec::new()));
+    }
+    let mut graph = onnx::read_bytes(bytes).map_err(|error| wrong(&error))?;
+    rewrite::simplify(&mut graph);
+    let shape = graph.shape(graph.input);
+    let shape = Shape::new(shape.height as u32, shape.width as u32, shape.channels as u32);
+    check_size(arguments, shape)?;
+    let Some(folder) = &arguments.calibrate else {
+        return Err(Failure::Usage(format!(
+            "{} is in floating point: give --calibrate DIR, a folder of images that it is meant for",
+            arguments.source.display()
+        )));
+    };
+    let described = preprocess(arguments, Some(&graph), shape)?;
+    let preprocessor =
+        Preprocessor::new(&described, shape).map_err(|error| Failure::Usage(error.to_string()))?;
+    bar.set_message("reading images");
+    let images = images::calibration(folder, &preprocessor, shape, arguments.images as usize)?;
+    let inputs: Vec<Vec<f32>> = images.iter().map(|image| preprocessor.normalize(image)).collect();
+    metadata.settings = format!(
+        "recipe {:?}, method {:?}, {} calibration images",
+        arguments.recipe,
+        arguments.method(),
+        inputs.len()
+    );
+    metadata.classes = graph
+        .preprocess
+        .as_ref()
+        .map_or_else(Vec::new, |known| known.classes.clone());
+    metadata.preprocess = Some(described);
+    let recipe = match arguments.recipe {
+        RecipeName::Fast => Recipe::Fast,
+        RecipeName::Best => Recipe::Best,
+    };
+    let progress = |what: &str, share: f32| {
+        bar.set_message(what.to_string());
+        bar.set_position((share * 100.0) as u64);
+    };
+    let quantized = recipe::quantize(&graph, &inputs, arguments.method(), recipe, metadata, &progress)
+        .map_err(|error| wrong(&error))?;
+    Ok((quantized.network, quantized.trials))
+}
+
+/// How images become inputs: as the arguments say, else as the source does.
+fn preprocess(arguments: &Arguments, graph: Option<&Graph>, shape: Shape) -> Result<Preprocess, Failure> {
+    let known = graph.and_then(|graph| graph.preprocess.as_ref());
+    let (mean, std) = match (&arguments.mean, &arguments.std, known) {
+        (Some(mean), Some(std), _) => (mean.clone(), std.clone()),
+        (_, _, Some(known)) => (known.mean.clone(), known.std.clone()),
+        _ => {
+            return Err(Failure::Usage(format!(
+                "{} does not say how images become inputs: give --mean M --std S, in pixels from 0 to 255",
+                arguments.source.display()
+            )));
+        }
+    };
+    let channel_order = if shape.channels == 1 {
+        "GRAY".into()
+    } else {
+        arguments.channel_order.clone()
+    };
+    Ok(Preprocess {
+        mean,
+        std,
+        channel_order,
+        resize: arguments.resize.clone(),
+        crop: arguments.crop,
+    })
+}
+
+fn check_size(arguments: &Arguments, shape: Shape) -> Result<(), Failure> {
+    match arguments.size {
+        Some(size) if size != (shape.height, shape.width) => Err(Failure::Usage(format!(
+            "--size {}x{}: the network takes {}x{}",
+            size.0, size.1, shape.height, shape.width
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn size(text: &str) -> Result<(u32, u32), String> {
+    let parts = text
+        .split_once(['x', 'X'])
+        .and_then(|(h, w)| Some((h.parse().ok()?, w.parse().ok()?)));
+    parts.ok_or_else(|| "a size is two numbers with an x between, such as 224x224".into())
+}
+
+fn progress_bar(hidden: bool) -> ProgressBar {
+    if hidden {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{elapsed:>4} {bar:30} {msg}").expect("the template is sound");
+    let bar = ProgressBar::new(100).with_style(style);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// The most memory that this process has held, in bytes, where the system tells.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
+fn report(
+    arguments: &Arguments,
+    file: &[u8],
+    trials: &[Trial],
+    took: Duration,
+    as_json: bool,
+) -> Result<(), Failure> {
+    let model =
+        Model::with_kernels(file, &ANY_LAYOUT).map_err(|error| Failure::input(&arguments.output, error))?;
+    let summary = Summary::of(&model);
+    let figures = summary.metadata.plan;
+    if as_json {
+        return output::json(&json!({
+            "output": arguments.output,
+            "arena_bytes": summary.arena_bytes,
+            "arena_lower_bound_bytes": figures.map(|figures| figures.lower_bound),
+            "arena_whole_bytes": figures.map(|figures| figures.whole),
+            "flash_bytes": summary.flash_bytes,
+            "macs": summary.macs,
+            "operators": summary.ops.len(),
+            "steps": summary.steps,
+            "settings": summary.metadata.settings,
+            "trials": trials,
+            "seconds": took.as_secs_f64(),
+            "peak_rss_bytes": peak_memory(),
+        }));
+    }
+    if !trials.is_empty() {
+        let mut table = output::table(
+            &[
+                "tried on the calibration images",
+                "kept",
+                "output SNR",
+                "same class",
+            ],
+            1,
+        );
+        for trial in trials {
+            table.add_row([
+                trial.technique.clone(),
+                if trial.kept { "yes" } else { "no" }.into(),
+                format!("{:.2} dB", trial.fidelity.decibels),
+                format!("{:.1} %", 100.0 * trial.fidelity.agreement),
+            ]);
+        }
+        output::text(&format!("{table}\n"))?;
+    }
+    let bytes = |bytes: usize| format!("{} bytes", thousands(bytes as u64));
+    let mut table = output::table(&["written", &arguments.output.display().to_string()], 0);
+    table.add_row(["flash".to_string(), bytes(summary.flash_bytes)]);
+    table.add_row(["arena".to_string(), bytes(summary.arena_bytes)]);
+    if let Some(figures) = figures {
+        table.add_row(["  most alive at one time".to_string(), bytes(figures.lower_bound)]);
+        table.add_row(["  with every operator whole".to_string(), bytes(figures.whole)]);
+    }
+    table.add_row(["multiply-accumulates".to_string(), thousands(summary.macs)]);
+    table.add_row([
+        "operators, steps".to_string(),
+        format!("{}, {}", summary.ops.len(), summary.steps),
+    ]);
+    table.add_row(["time".to_string(), format!("{:.1} s", took.as_secs_f64())]);
+    if let Some(peak) = peak_memory() {
+        table.add_row([
+            "memory used here, at most".to_string(),
+            format!("{} MiB", peak >> 20),
+        ]);
+    }
+    output::text(&table.to_string())
+}
+
+/// The float graph of a source, as it was quantized; for comparisons.
+pub fn float_graph(source: &Path) -> Result<Graph, Failure> {
+    let mut graph = onnx::read(source).map_err(|error| Failure::input(source, error))?;
+    rewrite::simplify(&mut graph);
+    Ok(graph)
+}
