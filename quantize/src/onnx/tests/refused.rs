@@ -169,13 +169,6 @@ fn unsupported_attributes() {
             .random("w", &[4, 2])
             .node("Gemm", &["x", "w"], "y", vec![float("alpha", 2.0)]);
     refused(&scaled, &["alpha"]);
-    let across = x()
-        .integers("to", &[1, 9, 10])
-        .node("Reshape", &["x", "to"], "h", vec![]);
-    refused(
-        &across.node("Relu", &["h"], "y", vec![]),
-        &["across channels and pixels"],
-    );
 }
 
 #[test]
