@@ -5,6 +5,7 @@ mod bench;
 mod eval;
 mod failure;
 mod images;
+mod inputs;
 mod inspect;
 mod isa;
 mod model_file;
@@ -35,6 +36,8 @@ enum Command {
     Eval(eval::Arguments),
     /// Show a model's operators, shapes, scales, flash, arena and multiply-accumulates.
     Inspect(inspect::Arguments),
+    /// Write images as a model takes them: quantized, in one array.
+    Inputs(inputs::Arguments),
     /// Run inferences on a raw array.
     Run(run::Arguments),
     /// Measure the latency of one inference.
@@ -51,6 +54,7 @@ pub fn main() -> ExitCode {
         Command::Quantize(arguments) => quantize::main(arguments, cli.json),
         Command::Eval(arguments) => eval::main(arguments, cli.json),
         Command::Inspect(arguments) => inspect::main(arguments, cli.json),
+        Command::Inputs(arguments) => inputs::main(arguments, cli.json),
         Command::Run(arguments) => run::main(arguments, cli.json),
         Command::Bench(arguments) => bench::main(arguments, cli.json),
         Command::Isa => isa::main(cli.json),

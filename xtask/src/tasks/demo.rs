@@ -171,7 +171,7 @@ struct BoardRun {
 fn run_board(files: &Files, data: &Path) -> Result<BoardRun, Error> {
     let board = board::find(BOARD)?;
     let mut export = sepconv::command()?;
-    export.arg("images").arg(&files.model).arg("--images").arg(data);
+    export.arg("inputs").arg(&files.model).arg("--images").arg(data);
     export
         .args(["--count", &BOARD_IMAGES.to_string()])
         .arg("--output")
