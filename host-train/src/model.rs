@@ -42,6 +42,8 @@ enum BuiltLayer {
 }
 
 #[derive(Debug)]
+// One for each module, built once: its size does not matter.
+#[allow(clippy::large_enum_variant)]
 enum BuiltShortcut {
     None,
     Identity,

@@ -8,12 +8,12 @@ impl SplitMix64 {
     /// A generator for stream `stream` of `seed`: streams of one seed are unrelated.
     pub fn new(seed: u64, stream: u64) -> SplitMix64 {
         let mut generator = SplitMix64(seed);
-        let base = generator.next();
-        SplitMix64(base ^ SplitMix64(stream).next())
+        let base = generator.next_u64();
+        SplitMix64(base ^ SplitMix64(stream).next_u64())
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -23,7 +23,7 @@ impl SplitMix64 {
 
     /// A number in `[-1, 1)`.
     pub fn symmetric(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+        (self.next_u64() >> 11) as f64 / (1u64 << 52) as f64 - 1.0
     }
 
     /// The numbers below `count`, shuffled.
@@ -31,7 +31,7 @@ impl SplitMix64 {
         let mut order: Vec<usize> = (0..count).collect();
         for last in (1..count).rev() {
             // The remainder's bias is below count / 2^64.
-            order.swap(last, (self.next() % (last as u64 + 1)) as usize);
+            order.swap(last, (self.next_u64() % (last as u64 + 1)) as usize);
         }
         order
     }
@@ -50,7 +50,7 @@ mod tests {
             3_203_168_211_198_807_973,
             9_817_491_932_198_370_423,
         ];
-        assert_eq!([(); 3].map(|()| generator.next()), expected);
+        assert_eq!([(); 3].map(|()| generator.next_u64()), expected);
     }
 
     #[test]

@@ -19,7 +19,9 @@ const BATCH: usize = 4;
 pub fn check(network: &Network, onnx: &[u8]) -> Result<f32, TrainError> {
     let size = network.preprocess.size();
     let mut random = SplitMix64::new(0, 0);
-    let noise = (0..BATCH * size.bytes()).map(|_| random.next() as u8).collect();
+    let noise = (0..BATCH * size.bytes())
+        .map(|_| random.next_u64() as u8)
+        .collect();
     let batch: Vec<usize> = (0..BATCH).collect();
     let device = network.store.device();
     let images = image_batch(&Images::new(size, noise), &batch, &network.preprocess, device);
