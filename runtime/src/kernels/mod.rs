@@ -1,6 +1,6 @@
 //! Kernels: the functions that compute bands of output rows, in one table per instruction set.
 //!
-//! [`reference`] is plain scalar Rust and is the specification; every other table is tested for equality with it, bit
+//! [`mod@reference`] is plain scalar Rust and is the specification; every other table is tested for equality with it, bit
 //! for bit. A table may leave out kernels (`None`): a model that needs one is refused when its view is made, and what no
 //! table names is not linked.
 

@@ -2,7 +2,7 @@
 //!
 //! **Matrices** (convolution, pointwise, fully connected). Output channels go in groups of four; more than [`WHOLE`]
 //! weights of a channel go in [`slices`]. A block is the [`Rounding`] as u32 in 16 bytes, and then, slice by slice, group by group:
-//! weights, and after the weights of the last slice the group's four [`Channel`]s. Inputs are widened to int16 pairs in
+//! weights, and after the weights of the last slice the group's four `Channel`s. Inputs are widened to int16 pairs in
 //! the order `(k, k + 2), (k + 1, k + 3)`, which is what SXTB16 makes of four bytes; for each such pair of inputs there
 //! are two words of weights, for channels 0 and 1 and for channels 2 and 3.
 //!
@@ -12,7 +12,7 @@
 //! instruction of unpacking.
 //!
 //! **Depthwise** with a 3 × 3 window. For each channel six words of weights, `(w0, w1), (w1, w2)` for each row of the
-//! window, doubled; then its [`Channel`].
+//! window, doubled; then its `Channel`.
 
 use super::LinearShape;
 #[cfg(feature = "alloc")]
