@@ -96,7 +96,7 @@ pub fn image_batch(images: &Images, indices: &[usize], preprocess: &Preprocess, 
     ((pixels - mean) / std).permute([0, 3, 1, 2]).contiguous()
 }
 
-/// The labels at `indices`: [batch], `i64`.
+/// The labels at `indices`: `[batch]`, `i64`.
 pub fn label_batch(samples: &Samples, indices: &[usize], device: Device) -> Tensor {
     let labels: Vec<i64> = indices
         .iter()

@@ -86,7 +86,7 @@ pub fn write(samples: &Samples, classes: &[String], dir: &Path) -> Result<(), Da
     fs::write(&path, table).map_err(DatasetError::io(path))
 }
 
-/// Writes a data set's calibration and test images as [`write`] does, into `dir/calibration` and `dir/test`.
+/// Writes a data set's calibration and test images as [`write()`] does, into `dir/calibration` and `dir/test`.
 ///
 /// `dir` must not exist, or be empty; it appears only when it is complete.
 pub fn write_parts(dataset: &Dataset, dir: &Path) -> Result<(), DatasetError> {

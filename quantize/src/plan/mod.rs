@@ -2,7 +2,7 @@
 //!
 //! The nodes are cut into consecutive [segments](schedule::Segment). A segment of one node runs whole. In a longer
 //! segment, rows are computed when a later node of the segment asks for them, so a tensor that only the segment uses is
-//! kept in a ring of the rows still needed. [`search`] picks the segments, [`place`] the offsets.
+//! kept in a ring of the rows still needed. `search` picks the segments, `place` the offsets.
 
 mod lifetime;
 mod place;
