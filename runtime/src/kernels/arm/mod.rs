@@ -2,3 +2,7 @@
 
 #[cfg(sepconv_arm = "dsp")]
 pub mod dsp;
+#[cfg(sepconv_arm = "helium")]
+pub mod helium;
+#[cfg(any(sepconv_arm = "dsp", sepconv_arm = "helium"))]
+mod linear;

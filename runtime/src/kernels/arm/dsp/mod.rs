@@ -3,11 +3,13 @@
 
 mod depthwise;
 mod depthwise_asm;
-mod linear;
 mod matrix;
 mod matrix_asm;
 mod widen;
 
+pub(super) use matrix::Matrix;
+
+use super::linear;
 use crate::kernels::{Kernels, LinearKernels, reference};
 use crate::layout::{Layout, Target};
 

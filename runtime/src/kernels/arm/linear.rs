@@ -1,6 +1,10 @@
-//! Convolution, pointwise and fully connected operators as products of a [`Matrix`] and pixels.
+//! Convolution, pointwise and fully connected operators as products of pixels and a packed `Matrix`, which each
+//! instruction set has its own of.
 
-use super::matrix::Matrix;
+#[cfg(sepconv_arm = "dsp")]
+use super::dsp::Matrix;
+#[cfg(sepconv_arm = "helium")]
+use super::helium::Matrix;
 use crate::kernels::reference::{self, arithmetic::Int8};
 use crate::layout::Layout;
 use crate::operator::{Linear, Window};
