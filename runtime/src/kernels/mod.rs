@@ -4,6 +4,8 @@
 //! for bit. A table may leave out kernels (`None`): a model that needs one is refused when its view is made, and what no
 //! table names is not linked.
 
+#[cfg(target_arch = "aarch64")]
+pub mod aarch64;
 #[cfg(target_arch = "arm")]
 pub mod arm;
 #[cfg(feature = "alloc")]
@@ -161,6 +163,12 @@ impl Kernels {
 /// All tables compiled in for this processor family, the most capable last. The machine may not have all of them.
 pub static ALL: &[&Kernels] = &[
     &reference::KERNELS,
+    #[cfg(target_arch = "aarch64")]
+    &aarch64::NEON,
+    #[cfg(all(target_arch = "aarch64", any(feature = "std", target_feature = "dotprod")))]
+    &aarch64::DOT,
+    #[cfg(sepconv_arm = "armv7m")]
+    &arm::armv7m::KERNELS,
     #[cfg(sepconv_arm = "dsp")]
     &arm::dsp::KERNELS,
     #[cfg(sepconv_arm = "helium")]

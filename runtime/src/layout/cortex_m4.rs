@@ -125,7 +125,10 @@ pub fn pairs_of_columns(outputs: usize, stride: usize) -> usize {
 pub fn pack(linear: &crate::operator::Linear, shape: &LinearShape) -> Option<alloc::vec::Vec<u8>> {
     let plain = Plain::new(linear, shape);
     let channels = shape.output.channels as usize;
-    let rounding = rounding(&plain, channels);
+    let rounding = match rounding(&plain, channels) {
+        _ if padded_depth(shape) > WHOLE => Rounding::Wide,
+        rounding => rounding,
+    };
     let mut block = alloc::vec::Vec::with_capacity(packed_len(shape));
     block.extend_from_slice(&(rounding as u32).to_le_bytes());
     block.resize(HEADER, 0);
@@ -176,14 +179,14 @@ fn push_group(plain: &Plain, group: usize, k: usize, block: &mut alloc::vec::Vec
 }
 
 #[cfg(feature = "alloc")]
-fn rounding(plain: &Plain, channels: usize) -> Rounding {
+pub(super) fn rounding(plain: &Plain, channels: usize) -> Rounding {
     let linear = plain.linear;
     let exact = (0..channels).all(|channel| {
         let multiplier = linear.multiplier(channel);
         plain.greatest_sum(channel) < 1 << 30
             && (multiplier.shift <= -2 || multiplier.mantissa.to_bits() == 0)
     });
-    if !exact || plain.depth > WHOLE || (linear.activation_min, linear.activation_max) != (-128, 127) {
+    if !exact || (linear.activation_min, linear.activation_max) != (-128, 127) {
         Rounding::Wide
     } else if linear.output_zero_point == -128 {
         Rounding::Rectified
@@ -194,7 +197,7 @@ fn rounding(plain: &Plain, channels: usize) -> Rounding {
 
 /// A channel's three constants; those of no channel give anything.
 #[cfg(feature = "alloc")]
-fn constants(plain: &Plain, channel: usize, rounding: Rounding) -> [u8; CHANNEL] {
+pub(super) fn constants(plain: &Plain, channel: usize, rounding: Rounding) -> [u8; CHANNEL] {
     let bias = plain.folded_bias(channel);
     let multiplier = plain.linear.multiplier(channel);
     let (mantissa, shift) = (multiplier.mantissa.to_bits(), multiplier.shift as i32);

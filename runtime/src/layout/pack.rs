@@ -1,6 +1,8 @@
 //! Packing whole models.
 
-use super::{Layout, LinearShape, Target, cortex_m4, cortex_m55, x86_depthwise, x86_gemm};
+use super::{
+    Layout, LinearShape, Target, aarch64, cortex_m3, cortex_m4, cortex_m55, x86_depthwise, x86_gemm,
+};
 use crate::image::Image;
 use crate::operator::{Linear, Operator};
 use crate::{AlignedVec, Model};
@@ -68,6 +70,9 @@ pub fn pack(model: &Model, target: Target) -> AlignedVec<u8> {
 pub fn pack_operator(layout: Layout, linear: &Linear, shape: &LinearShape) -> Option<Vec<u8>> {
     match layout {
         Layout::Plain => None,
+        Layout::Aarch64Dot => aarch64::pack(linear, shape, true),
+        Layout::Aarch64 => aarch64::pack(linear, shape, false),
+        Layout::CortexM3 => Some(cortex_m3::pack(linear, shape)),
         Layout::CortexM4 => cortex_m4::pack(linear, shape),
         Layout::CortexM55 => cortex_m55::pack(linear, shape),
         Layout::X86Product => Some(x86_gemm::pack(linear, shape)),

@@ -1,6 +1,8 @@
 //! Convolution, pointwise and fully connected operators as products of pixels and a packed `Matrix`, which each
 //! instruction set has its own of.
 
+#[cfg(sepconv_arm = "armv7m")]
+use super::armv7m::Matrix;
 #[cfg(sepconv_arm = "dsp")]
 use super::dsp::Matrix;
 #[cfg(sepconv_arm = "helium")]

@@ -3,7 +3,6 @@
 
 use super::depthwise_asm::{Job, stride_1_rectified, stride_1_signed, stride_2_rectified, stride_2_signed};
 use super::widen::{even, high_halves, low_halves, odd, word};
-use crate::kernels::reference::{arithmetic::Int8, depthwise};
 use crate::layout::Layout;
 use crate::layout::cortex_m4::{DEPTHWISE_CHANNEL, HEADER, pairs_of_columns};
 use crate::operator::Linear;
@@ -12,7 +11,7 @@ use crate::{Band, Rows};
 /// int8 activations and weights.
 pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]) {
     if linear.layout == Layout::Plain {
-        return depthwise::run::<Int8>(linear, input, output, scratch);
+        return crate::kernels::arm::depthwise::plain(linear, input, output, scratch);
     }
     let window = linear.window;
     let (width, channels) = (output.shape.width as usize, output.shape.channels as usize);

@@ -1,6 +1,5 @@
 //! Depthwise convolution with a 3 × 3 window, eight channels of a pixel at a time.
 
-use crate::kernels::reference::{arithmetic::Int8, depthwise};
 use crate::layout::Layout;
 use crate::layout::cortex_m55::{DEPTHWISE_CHANNELS, HEADER};
 use crate::operator::Linear;
@@ -10,16 +9,22 @@ use core::arch::naked_asm;
 /// int8 activations and weights.
 pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]) {
     if linear.layout == Layout::Plain {
-        return depthwise::run::<Int8>(linear, input, output, scratch);
+        return crate::kernels::arm::depthwise::plain(linear, input, output, scratch);
     }
     let channels = output.shape.channels as usize;
     let constants = linear.weights.get(HEADER..).unwrap_or(&[]);
-    let Some(padding) = scratch.get_mut(..channels) else { return };
+    let Some(padding) = scratch.get_mut(..channels) else {
+        return;
+    };
     if constants.len() != channels / 8 * DEPTHWISE_CHANNELS || !channels.is_multiple_of(8) || channels == 0 {
         return;
     }
     padding.fill(linear.input_zero_point as i8);
-    let function = if linear.weights.first() == Some(&2) { rectified } else { signed };
+    let function = if linear.weights.first() == Some(&2) {
+        rectified
+    } else {
+        signed
+    };
     let window = &linear.window;
     for (y, row) in output.rows_mut() {
         let rows = window.kernel_rows(y, input.shape.height);
@@ -36,7 +41,15 @@ pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]
                 }
             }
             // SAFETY: the nine taps and the output have `channels` values, the constants are those of as many channels.
-            unsafe { function(&taps, constants.as_ptr(), pixel.as_mut_ptr(), channels / 8, linear.output_zero_point) };
+            unsafe {
+                function(
+                    &taps,
+                    constants.as_ptr(),
+                    pixel.as_mut_ptr(),
+                    channels / 8,
+                    linear.output_zero_point,
+                )
+            };
         }
     }
 }
@@ -45,7 +58,9 @@ pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]
 macro_rules! tap {
     ($pointer:literal) => {
         concat!(
-            "vldrb.s16 q2, [", $pointer, "], #8
+            "vldrb.s16 q2, [",
+            $pointer,
+            "], #8
              vldrb.s16 q3, [r1], #8
              vmullb.s16 q4, q2, q3
              vmullt.s16 q2, q2, q3
@@ -62,10 +77,22 @@ macro_rules! requantize {
         concat!(
             "vldrw.u32 q2, [r1], #16
              vldrw.u32 q3, [r1], #16
-             vqrdmulh.s32 ", $sums, ", ", $sums, ", q2\n",
+             vqrdmulh.s32 ",
+            $sums,
+            ", ",
+            $sums,
+            ", q2\n",
             $ties,
-            "vrshl.s32 ", $sums, ", ", $sums, ", q3
-             vadd.i32 ", $sums, ", ", $sums, ", r12\n",
+            "vrshl.s32 ",
+            $sums,
+            ", ",
+            $sums,
+            ", q3
+             vadd.i32 ",
+            $sums,
+            ", ",
+            $sums,
+            ", r12\n",
         )
     };
 }

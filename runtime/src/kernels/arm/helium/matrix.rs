@@ -19,17 +19,32 @@ impl<'a> Matrix<'a> {
     /// The matrix of an operator with `depth` weights for each of `channels` channels; `None` if its constants or the
     /// scratch memory have another size, which the model view has ruled out.
     pub fn new(linear: &'a Linear, depth: usize, channels: usize, scratch: &'a mut [i8]) -> Option<Self> {
-        let (weights, constants) =
-            linear.weights.get(HEADER..)?.split_at_checked(weights_len(depth, channels))?;
+        let (weights, constants) = linear
+            .weights
+            .get(HEADER..)?
+            .split_at_checked(weights_len(depth, channels))?;
         // SAFETY: any bytes are words and the other way round.
         let (_, sums, _) = unsafe { scratch.align_to_mut() };
         let sums = sums.get_mut(..sums_len(channels) / 4)?;
         let sound = constants.len() == channels.div_ceil(4) * CHANNELS && depth > 0 && channels > 0;
-        sound.then_some(Self { linear, depth, channels, weights, constants, sums })
+        sound.then_some(Self {
+            linear,
+            depth,
+            channels,
+            weights,
+            constants,
+            sums,
+        })
     }
 
     /// All channels of two pixels.
-    pub fn two_pixels(&mut self, first: &[i8], second: &[i8], first_output: &mut [i8], second_output: &mut [i8]) {
+    pub fn two_pixels(
+        &mut self,
+        first: &[i8],
+        second: &[i8],
+        first_output: &mut [i8],
+        second_output: &mut [i8],
+    ) {
         let (first_sums, second_sums) = self.sums.split_at_mut(self.sums.len() / 2);
         let job = Job {
             first: first[..self.depth].as_ptr(),
