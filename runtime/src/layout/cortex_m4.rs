@@ -216,3 +216,78 @@ pub(super) fn constants(plain: &Plain, channel: usize, rounding: Rounding) -> [u
     }
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_are_within_what_a_sum_can_hold_and_end_aligned() {
+        for depth in (4..3000).step_by(4) {
+            let all: alloc::vec::Vec<_> = slices(depth).collect();
+            assert_eq!((all[0].0, all[all.len() - 1].1), (0, depth));
+            for (number, (from, to)) in all.iter().enumerate() {
+                assert!(
+                    from < to && to - from <= WHOLE && (to - from) % 4 == 0,
+                    "{depth}: {from}..{to}"
+                );
+                assert!(number == 0 || all[number - 1].1 == *from && (to - from) * 2 % ALIGN == 0);
+            }
+        }
+    }
+
+    #[test]
+    fn halfwords_give_both_weights_back() {
+        // What SMLAD with the whole word and with its sign-extended low bytes computes, for all weights that fit.
+        for low in -128i32..=127 {
+            for high in -128i32..=127 {
+                let Ok(both) = i16::try_from(256 * high + low) else {
+                    assert!(high == -128 && low < 0);
+                    continue;
+                };
+                assert_eq!(both as i8 as i32, low);
+                assert_eq!((both as i32 - both as i8 as i32) >> 8, high);
+            }
+        }
+    }
+
+    #[test]
+    fn rounded_high_multiplications_are_the_specification() {
+        use crate::fixed_point::Multiplier;
+        // SMMULR and, with an addend, SMMLAR.
+        let high = |a: i32, b: i32| ((a as i64 * b as i64 + (1 << 31)) >> 32) as i32;
+        let mut state = 1u32;
+        for number in 0..2_000_000u32 {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            let sum = (state as i32) >> (1 + number % 31);
+            let mantissa = if number % 5 == 0 {
+                1 << 30
+            } else {
+                1 << 30 | (state.rotate_left(7) >> 2) as i32
+            };
+            let shift = 2 + (number / 31 % 30) as i32;
+            let sum = if sum.unsigned_abs() < 1 << 30 {
+                sum
+            } else {
+                sum >> 1
+            };
+            let doubled = high(2 * sum, mantissa);
+            let exact = Multiplier::from_bits(mantissa, -shift as i8).apply(sum);
+            let power = 1i32 << (32 - shift);
+            assert_eq!(
+                high(doubled + (doubled >> 31), power),
+                exact,
+                "{sum} × {mantissa} >> {shift}"
+            );
+            // Without the correction of ties, negative sums still give nothing above zero.
+            let rectified = high(doubled, power);
+            assert!(if sum < 0 {
+                rectified <= 0 && exact <= 0
+            } else {
+                rectified == exact
+            });
+        }
+    }
+}

@@ -33,14 +33,19 @@ pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]
             let columns = window.kernel_columns(x, input.shape.width);
             let mut sources = [&*padding; TAPS];
             for (ky, sources) in sources
-                .chunks_exact_mut(window.kernel_width)
+                .chunks_exact_mut(window.kernel_width.max(1))
                 .enumerate()
                 .take(window.kernel_height)
             {
                 if rows.contains(&ky) {
                     let source = input.row(window.input_row(y, ky));
                     for kx in columns.clone() {
-                        sources[kx] = &source[window.input_column(x, kx) * channels..][..channels];
+                        let start = window.input_column(x, kx) * channels;
+                        if let (Some(to), Some(values)) =
+                            (sources.get_mut(kx), source.get(start..start + channels))
+                        {
+                            *to = values;
+                        }
                     }
                 }
             }
@@ -52,7 +57,7 @@ pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]
                 let at = group * DEPTHWISE_GROUP;
                 let (vectors, weights): (*const i32, _) = (
                     constants.as_ptr().cast(),
-                    constants[DEPTHWISE_GROUP * 12..].as_ptr(),
+                    constants.as_ptr().wrapping_add(DEPTHWISE_GROUP * 12),
                 );
                 // SAFETY: a group begins with 24 numbers, after which it has eight weights a tap. Sources have all channels,
                 // of which eight are left, as has the output.

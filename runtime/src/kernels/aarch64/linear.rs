@@ -2,6 +2,7 @@
 
 use super::Product;
 use super::requantize::{Multipliers, Output};
+use crate::exec::copy;
 use crate::kernels::reference::{self, arithmetic::Int8};
 use crate::layout::Layout;
 use crate::layout::aarch64::{GROUP, PIXELS, group_len, padded_depth};
@@ -14,18 +15,18 @@ pub fn pointwise<P: Product>(linear: &Linear, input: &Rows, output: &mut Band, s
     if linear.layout == Layout::Plain {
         return reference::pointwise::run::<Int8>(linear, input, output, scratch);
     }
-    let (depth, channels) = (input.shape.channels as usize, output.shape.channels as usize);
-    let row_bytes = output.row_bytes();
+    let depth = (input.shape.channels as usize).max(1);
+    let channels = (output.shape.channels as usize).max(1);
+    let row_bytes = output.row_bytes().max(1);
     let (mut y, mut rest) = (output.first_row, &mut *output.data);
     while !rest.is_empty() {
         let source = input.span(y, rest.len() / row_bytes);
         let len = (source.len() / depth * channels).min(rest.len());
-        if len == 0 {
+        let Some((now, later)) = rest.split_at_mut_checked(len).filter(|(now, _)| !now.is_empty()) else {
             return;
-        }
-        let (now, later) = rest.split_at_mut(len);
+        };
         multiply::<P>(linear, depth, channels, now, scratch, |pixel, _| {
-            Some(&source[pixel * depth..][..depth])
+            source.get(pixel * depth..(pixel + 1) * depth)
         });
         y += len / row_bytes;
         rest = later;
@@ -80,28 +81,33 @@ fn multiply<P: Product>(
         return;
     }
     let rounding = Output::new(linear);
-    for (block, outputs) in outputs.chunks_mut(PIXELS * channels).enumerate() {
+    for (block, outputs) in outputs.chunks_mut((PIXELS * channels).max(1)).enumerate() {
         let count = outputs.len() / channels;
         let mut pixels = [scratch.as_ptr(); PIXELS];
-        for (number, memory) in scratch.chunks_exact_mut(padded).enumerate().take(count) {
-            pixels[number] = match fetch(block * PIXELS + number, &mut memory[..depth]) {
-                Some(values) if depth == padded && values.len() == depth => values.as_ptr(),
-                Some(values) => {
-                    memory[..depth].copy_from_slice(values);
-                    memory.as_ptr()
-                }
-                None => memory.as_ptr(),
+        let memory = scratch.chunks_exact_mut(padded.max(1));
+        for (number, (pixel, memory)) in pixels.iter_mut().zip(memory).enumerate().take(count) {
+            *pixel = memory.as_ptr();
+            let Some((unpadded, _)) = memory.split_at_mut_checked(depth) else {
+                return;
             };
+            match fetch(block * PIXELS + number, unpadded) {
+                Some(values) if values.len() == padded => *pixel = values.as_ptr(),
+                Some(values) => copy(unpadded, values),
+                None => (),
+            }
         }
-        for (group, constants) in linear.weights.chunks_exact(group_len).enumerate() {
+        for (group, constants) in linear.weights.chunks_exact(group_len.max(1)).enumerate() {
             let first = group * GROUP;
-            let (vectors, weights): (*const i32, _) = (constants.as_ptr().cast(), &constants[GROUP * 12..]);
+            let (vectors, weights): (*const i32, _) = (
+                constants.as_ptr().cast(),
+                constants.as_ptr().wrapping_add(GROUP * 12),
+            );
             // SAFETY: a group begins with 48 numbers. The table with these kernels is only used where the processor has
             // their instructions. Every pixel has `padded` values, those beyond `count` being scratch memory.
             let (sums, multipliers) = unsafe {
                 let bias = core::array::from_fn(|part| vld1q_s32(vectors.add(part * 4)));
                 let mut sums = [bias; PIXELS];
-                P::multiply(pixels, weights.as_ptr(), padded, &mut sums);
+                P::multiply(pixels, weights, padded, &mut sums);
                 let multipliers: [Multipliers; 4] = core::array::from_fn(|part| {
                     Multipliers::load(vectors.add(GROUP + part * 4), vectors.add(2 * GROUP + part * 4))
                 });
@@ -119,8 +125,8 @@ fn multiply<P: Product>(
                     vst1_s8(second_half.as_mut_ptr(), rounding.of([c, d], high));
                 }
                 match output.get_mut(first..first + GROUP) {
-                    Some(whole) => whole.copy_from_slice(&values),
-                    None => crate::exec::copy(output.get_mut(first..).unwrap_or(&mut []), &values),
+                    Some(whole) => copy(whole, &values),
+                    None => copy(output.get_mut(first..).unwrap_or(&mut []), &values),
                 }
             }
         }
@@ -128,24 +134,25 @@ fn multiply<P: Product>(
 }
 /// The inputs of one output value in the order of the weights, the zero point standing for padding.
 fn gather(window: &Window, input: &Rows, y: usize, x: usize, zero_point: i8, to: &mut [i8]) {
-    let depth = input.shape.channels as usize;
-    let row_len = window.kernel_width * depth;
+    let depth = (input.shape.channels as usize).max(1);
     let rows = window.kernel_rows(y, input.shape.height);
     let columns = window.kernel_columns(x, input.shape.width);
     let inside = columns.len() == window.kernel_width && window.dilation_width == 1;
+    let row_len = (window.kernel_width * depth).max(1);
     for (ky, to) in to.chunks_exact_mut(row_len).enumerate() {
         if !rows.contains(&ky) {
             to.fill(zero_point);
             continue;
         }
         let row = input.row(window.input_row(y, ky));
+        let from = |kx| row.get(window.input_column(x, kx) * depth..).unwrap_or(&[]);
         if inside {
-            to.copy_from_slice(&row[window.input_column(x, 0) * depth..][..row_len]);
+            copy(to, from(0));
             continue;
         }
         for (kx, to) in to.chunks_exact_mut(depth).enumerate() {
             if columns.contains(&kx) {
-                to.copy_from_slice(&row[window.input_column(x, kx) * depth..][..depth]);
+                copy(to, from(kx));
             } else {
                 to.fill(zero_point);
             }

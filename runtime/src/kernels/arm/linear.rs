@@ -7,6 +7,7 @@ use super::armv7m::Matrix;
 use super::dsp::Matrix;
 #[cfg(sepconv_arm = "helium")]
 use super::helium::Matrix;
+use crate::exec::copy;
 use crate::kernels::reference::{self, arithmetic::Int8};
 use crate::layout::Layout;
 use crate::operator::{Linear, Window};
@@ -17,9 +18,9 @@ pub fn pointwise(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut
     if linear.layout == Layout::Plain {
         return reference::pointwise::run::<Int8>(linear, input, output, scratch);
     }
-    let depth = input.shape.channels as usize;
-    let channels = output.shape.channels as usize;
-    let row_bytes = output.row_bytes();
+    let depth = (input.shape.channels as usize).max(1);
+    let channels = (output.shape.channels as usize).max(1);
+    let row_bytes = output.row_bytes().max(1);
     let Some(mut matrix) = Matrix::new(linear, depth, channels, scratch) else {
         return;
     };
@@ -27,18 +28,17 @@ pub fn pointwise(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut
     while !rest.is_empty() {
         let source = input.span(y, rest.len() / row_bytes);
         let len = (source.len() / depth * channels).min(rest.len());
-        if len == 0 {
+        let Some((now, later)) = rest.split_at_mut_checked(len).filter(|(now, _)| !now.is_empty()) else {
             return;
-        }
-        let (now, later) = rest.split_at_mut(len);
-        let mut pairs = source.chunks_exact(2 * depth);
-        let mut outputs = now.chunks_exact_mut(2 * channels);
-        for (values, outputs) in (&mut pairs).zip(&mut outputs) {
-            let ((first, second), (a, b)) = (values.split_at(depth), outputs.split_at_mut(channels));
-            matrix.two_pixels(first, second, a, b);
-        }
-        if !pairs.remainder().is_empty() {
-            matrix.one_pixel(pairs.remainder(), outputs.into_remainder());
+        };
+        let (mut pixels, mut outputs) = (source.chunks_exact(depth), now.chunks_exact_mut(channels));
+        while let (Some(first), Some(output)) = (pixels.next(), outputs.next()) {
+            match (pixels.next(), outputs.next()) {
+                (Some(second), Some(second_output)) => {
+                    matrix.two_pixels(first, second, output, second_output)
+                }
+                _ => matrix.one_pixel(first, output),
+            }
         }
         y += len / row_bytes;
         rest = later;
@@ -64,53 +64,53 @@ pub fn convolution(linear: &Linear, input: &Rows, output: &mut Band, scratch: &m
     }
     let window = &linear.window;
     let depth = window.kernel_height * window.kernel_width * input.shape.channels as usize;
-    let channels = output.shape.channels as usize;
-    let Some((windows, scratch)) = scratch.split_at_mut_checked(2 * depth) else {
+    let channels = (output.shape.channels as usize).max(1);
+    let Some((first, scratch)) = scratch.split_at_mut_checked(depth) else {
         return;
     };
-    let (first, second) = windows.split_at_mut(depth);
+    let Some((second, scratch)) = scratch.split_at_mut_checked(depth) else {
+        return;
+    };
     let Some(mut matrix) = Matrix::new(linear, depth, channels, scratch) else {
         return;
     };
     let zero_point = linear.input_zero_point as i8;
     for (y, row) in output.rows_mut() {
-        let mut pairs = row.chunks_exact_mut(2 * channels);
-        let mut x = 0;
-        for outputs in &mut pairs {
+        let mut outputs = row.chunks_exact_mut(channels).enumerate();
+        while let Some((x, output)) = outputs.next() {
             gather(window, input, y, x, zero_point, first);
-            gather(window, input, y, x + 1, zero_point, second);
-            let (a, b) = outputs.split_at_mut(channels);
-            matrix.two_pixels(first, second, a, b);
-            x += 2;
-        }
-        let last = pairs.into_remainder();
-        if !last.is_empty() {
-            gather(window, input, y, x, zero_point, first);
-            matrix.one_pixel(first, last);
+            match outputs.next() {
+                Some((x, second_output)) => {
+                    gather(window, input, y, x, zero_point, second);
+                    matrix.two_pixels(first, second, output, second_output);
+                }
+                None => matrix.one_pixel(first, output),
+            }
         }
     }
 }
 
 /// The inputs of one output value in the order of the weights, the zero point standing for padding.
 fn gather(window: &Window, input: &Rows, y: usize, x: usize, zero_point: i8, to: &mut [i8]) {
-    let depth = input.shape.channels as usize;
-    let row_len = window.kernel_width * depth;
+    let depth = (input.shape.channels as usize).max(1);
     let rows = window.kernel_rows(y, input.shape.height);
     let columns = window.kernel_columns(x, input.shape.width);
     let inside = columns.len() == window.kernel_width && window.dilation_width == 1;
+    let row_len = (window.kernel_width * depth).max(1);
     for (ky, to) in to.chunks_exact_mut(row_len).enumerate() {
         if !rows.contains(&ky) {
             to.fill(zero_point);
             continue;
         }
         let row = input.row(window.input_row(y, ky));
+        let from = |kx| row.get(window.input_column(x, kx) * depth..).unwrap_or(&[]);
         if inside {
-            to.copy_from_slice(&row[window.input_column(x, 0) * depth..][..row_len]);
+            copy(to, from(0));
             continue;
         }
         for (kx, to) in to.chunks_exact_mut(depth).enumerate() {
             if columns.contains(&kx) {
-                to.copy_from_slice(&row[window.input_column(x, kx) * depth..][..depth]);
+                copy(to, from(kx));
             } else {
                 to.fill(zero_point);
             }

@@ -1,7 +1,8 @@
 //! A matrix of packed weights, to be multiplied by one or two pixels at a time.
 
+use super::super::requantize;
 use super::matrix_asm::{Job, two_pixels_rectified, two_pixels_signed, two_pixels_sums};
-use crate::fixed_point::Multiplier;
+use crate::exec::copy;
 use crate::layout::cortex_m4::{CHANNEL, HEADER};
 use crate::operator::Linear;
 
@@ -72,11 +73,20 @@ impl<'a> Matrix<'a> {
             _ => return self.wide(first, second.unwrap_or(&mut [])),
         };
         let groups = self.channels / 4;
-        let (whole, last) = self.constants.split_at(groups * 4 * (self.depth + CHANNEL));
-        let (first, first_rest) = first.split_at_mut(groups * 4);
-        let (second, second_rest) = match second {
-            Some(second) => second.split_at_mut(groups * 4),
-            None => (&mut [][..], &mut [][..]),
+        let Some((whole, last)) = self
+            .constants
+            .split_at_checked(groups * 4 * (self.depth + CHANNEL))
+        else {
+            return;
+        };
+        let Some((first, first_rest)) = first.split_at_mut_checked(groups * 4) else {
+            return;
+        };
+        let second = second.unwrap_or(&mut []);
+        // None, or with room for as many values.
+        let second_len = if second.is_empty() { 0 } else { groups * 4 };
+        let Some((second, second_rest)) = second.split_at_mut_checked(second_len) else {
+            return;
         };
         if !whole.is_empty() {
             let output = first.as_mut_ptr();
@@ -95,8 +105,8 @@ impl<'a> Matrix<'a> {
             let job = self.job(last, outputs.as_mut_ptr(), second_outputs.as_mut_ptr());
             // SAFETY: as above; the last group is whole in the constants, and outputs have room for four values.
             unsafe { function(last.as_ptr(), &job) };
-            crate::exec::copy(first_rest, &outputs);
-            crate::exec::copy(second_rest, &second_outputs);
+            copy(first_rest, &outputs);
+            copy(second_rest, &second_outputs);
         }
     }
 
@@ -116,10 +126,12 @@ impl<'a> Matrix<'a> {
     fn wide(&self, first: &mut [i8], second: &mut [i8]) {
         for (group, constants) in self
             .constants
-            .chunks_exact(4 * (self.depth + CHANNEL))
+            .chunks_exact((4 * (self.depth + CHANNEL)).max(1))
             .enumerate()
         {
-            let (weights, constants) = constants.split_at(4 * self.depth);
+            let Some((weights, constants)) = constants.split_at_checked(4 * self.depth) else {
+                return;
+            };
             let job = self.job(weights, core::ptr::null_mut(), core::ptr::null_mut());
             let mut sums = [0; 8];
             // SAFETY: weights and inputs are those of a group.
@@ -127,20 +139,10 @@ impl<'a> Matrix<'a> {
             let (of_first, of_second) = sums.split_at(4);
             for (output, sums) in [(&mut *first, of_first), (&mut *second, of_second)] {
                 let outputs = output.iter_mut().skip(group * 4);
-                for ((value, sum), constants) in outputs.zip(sums).zip(constants.as_chunks::<CHANNEL>().0) {
-                    *value = self.requantize(constants, *sum);
+                for ((value, sum), constants) in outputs.zip(sums).zip(constants.as_chunks().0) {
+                    *value = requantize(self.linear, constants, *sum);
                 }
             }
         }
-    }
-
-    fn requantize(&self, constants: &[u8; CHANNEL], sum: i32) -> i8 {
-        let [bias, mantissa, shift] = [0, 1, 2].map(|word| i32::from_le_bytes(constants.as_chunks().0[word]));
-        let linear = self.linear;
-        Multiplier::from_bits(mantissa, shift as i8)
-            .apply(sum.wrapping_add(bias))
-            .saturating_add(linear.output_zero_point)
-            .max(linear.activation_min)
-            .min(linear.activation_max) as i8
     }
 }

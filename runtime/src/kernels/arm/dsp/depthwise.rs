@@ -25,15 +25,20 @@ pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]
     // SAFETY: any bytes are words.
     let (_, planes, _) = unsafe { scratch.align_to_mut::<u32>() };
     let row_bytes = output.row_bytes();
-    let fitting = planes.len() / (4 * pairs);
+    let stride_height = window.stride_height.max(1);
+    let fitting = planes.len() / (4 * pairs).max(1);
     if fitting < 3 || linear.weights.len() != HEADER + channels * DEPTHWISE_CHANNEL || channels % 4 != 0 {
         return;
     }
     // Rows of output that a filling of the planes gives.
-    let step = (fitting - 3) / window.stride_height + 1;
+    let step = (fitting - 3) / stride_height + 1;
     let (mut y, end) = (output.first_row, output.first_row + output.rows);
     while y < end {
         let rows = step.min(end - y);
+        let start = (y - output.first_row) * row_bytes;
+        let Some(data) = output.data.get_mut(start..start + rows * row_bytes) else {
+            return;
+        };
         let plane_rows = (rows - 1) * window.stride_height + 3;
         let mut job = Job {
             bias: [0; 2],
@@ -50,9 +55,9 @@ pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]
             plane_len: plane_rows * pairs * 4,
             row_span: (pairs - 1) * plane_rows * 4,
             even: (width % 2 == 0) as u32,
-            constants: linear.weights[HEADER..].as_ptr(),
+            constants: linear.weights.as_ptr().wrapping_add(HEADER),
             plane: planes.as_ptr(),
-            output: output.data[(y - output.first_row) * row_bytes..].as_mut_ptr(),
+            output: data.as_mut_ptr(),
             channels: 4,
         };
         for channel in (0..channels).step_by(4) {

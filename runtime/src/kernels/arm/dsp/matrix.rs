@@ -1,11 +1,12 @@
 //! A matrix of packed weights, to be multiplied by one or two pixels at a time.
 
+use super::super::requantize;
 use super::matrix_asm::{
     Job, one_pixel_rectified, one_pixel_signed, one_pixel_sums, two_pixels_rectified, two_pixels_signed,
     two_pixels_sums,
 };
 use super::widen::{widen_one, widen_two};
-use crate::fixed_point::Multiplier;
+use crate::exec::copy;
 use crate::layout::cortex_m4::{ALIGN, CHANNEL, HEADER, Rounding, slices};
 use crate::operator::Linear;
 
@@ -17,6 +18,7 @@ pub struct Matrix<'a> {
     rounding: Rounding,
     /// Values of a pixel, padded to a multiple of 4.
     depth: usize,
+    channels: usize,
     /// Memory for two widened pixels, which ends at a multiple of [`ALIGN`].
     inputs: &'a mut [u32],
 }
@@ -44,6 +46,7 @@ impl<'a> Matrix<'a> {
             linear,
             rounding,
             depth,
+            channels,
             inputs,
         })
     }
@@ -79,26 +82,30 @@ impl<'a> Matrix<'a> {
     #[inline]
     fn rounded(&self, function: Function, start: usize, first: &mut [i8], second: &mut [i8]) {
         let group_len = 4 * (self.depth + CHANNEL);
-        let whole = first.len() / 4;
+        let groups = self.channels / 4;
         let constants = self.linear.weights.as_ptr().wrapping_add(HEADER);
         let inputs = self.inputs.as_ptr_range();
+        let Some((first, rest)) = first.split_at_mut_checked(groups * 4) else {
+            return;
+        };
+        // None, or with room for as many values.
+        let second_len = if second.is_empty() { 0 } else { groups * 4 };
+        let Some((second, rest_of_second)) = second.split_at_mut_checked(second_len) else {
+            return;
+        };
         let mut job = Job {
             zero_point: self.linear.output_zero_point,
             output: first.as_mut_ptr(),
             second_output: second.as_mut_ptr(),
-            constants_end: constants.wrapping_add(whole * group_len),
+            constants_end: constants.wrapping_add(groups * group_len),
             inputs: inputs.start.wrapping_add(start),
             inputs_end: inputs.end,
         };
-        if whole > 0 {
+        if groups > 0 {
             // SAFETY: `new` has checked that the constants hold all groups of this depth. Inputs are a multiple of four
-            // values, two or one pixels as the function wants them. Outputs have room for all channels.
+            // values, two or one pixels as the function wants them. Outputs have room for all groups.
             unsafe { function(constants, &job) };
         }
-        let (rest, rest_of_second) = (
-            &mut first[whole * 4..],
-            second.get_mut(whole * 4..).unwrap_or(&mut []),
-        );
         if !rest.is_empty() {
             let (mut outputs, mut second_outputs) = ([0; 4], [0; 4]);
             let constants = job.constants_end;
@@ -107,8 +114,8 @@ impl<'a> Matrix<'a> {
             job.constants_end = constants.wrapping_add(group_len);
             // SAFETY: as above; the last group is whole in the constants, and outputs have room for four values.
             unsafe { function(constants, &job) };
-            crate::exec::copy(rest, &outputs);
-            crate::exec::copy(rest_of_second, &second_outputs);
+            copy(rest, &outputs);
+            copy(rest_of_second, &second_outputs);
         }
     }
 
@@ -121,21 +128,28 @@ impl<'a> Matrix<'a> {
         first: &mut [i8],
         second: &mut [i8],
     ) {
-        let groups = first.len().div_ceil(4);
+        let groups = self.channels.div_ceil(4);
         let inputs_end = self.inputs.as_ptr_range().end;
         for group in 0..groups {
             let mut totals = [0i32; 8];
-            let mut constants = &self.linear.weights[HEADER..];
+            // Of the slice in hand; its groups lie one after the other.
+            let mut slice_start = HEADER;
+            let mut constants: &[u8] = &[];
             for (from, to) in slices(self.depth) {
                 let weights_len = (to - from) * 4;
-                let stride = weights_len + if to == self.depth { 4 * CHANNEL } else { 0 };
-                let weights = &constants[group * stride..][..weights_len];
+                let is_last = to == self.depth;
+                let group_len = weights_len + if is_last { 4 * CHANNEL } else { 0 };
+                let start = slice_start + group * group_len;
+                let weights = self.linear.weights.get(start..start + group_len).unwrap_or(&[]);
+                let Some((weights, rest)) = weights.split_at_checked(weights_len) else {
+                    return;
+                };
                 let back =
                     |inputs: usize| inputs_end.wrapping_byte_sub((self.depth - inputs) * bytes_per_input);
                 let job = Job {
                     zero_point: 0,
-                    output: first.as_mut_ptr(),
-                    second_output: second.as_mut_ptr(),
+                    output: core::ptr::null_mut(),
+                    second_output: core::ptr::null_mut(),
                     constants_end: weights.as_ptr_range().end,
                     inputs: back(from),
                     inputs_end: back(to),
@@ -147,34 +161,16 @@ impl<'a> Matrix<'a> {
                 for (total, sum) in totals.iter_mut().zip(sums) {
                     *total = total.wrapping_add(sum);
                 }
-                constants = &constants[if to == self.depth {
-                    (group * stride) + weights_len
-                } else {
-                    groups * stride
-                }..];
+                slice_start += groups * group_len;
+                constants = rest;
             }
             let (of_first, of_second) = totals.split_at(4);
-            for (channel, constants) in constants.as_chunks::<CHANNEL>().0.iter().enumerate().take(4) {
-                for (output, totals) in [(&mut *first, of_first), (&mut *second, of_second)] {
-                    if let (Some(value), Some(total)) =
-                        (output.get_mut(group * 4 + channel), totals.get(channel))
-                    {
-                        *value = self.requantize(constants, *total);
-                    }
+            for (output, totals) in [(&mut *first, of_first), (&mut *second, of_second)] {
+                let outputs = output.iter_mut().skip(group * 4);
+                for ((value, total), constants) in outputs.zip(totals).zip(constants.as_chunks().0) {
+                    *value = requantize(self.linear, constants, *total);
                 }
             }
         }
-    }
-
-    fn requantize(&self, constants: &[u8; CHANNEL], sum: i32) -> i8 {
-        let [bias, mantissa, shift] = core::array::from_fn(|word| {
-            i32::from_le_bytes(core::array::from_fn(|byte| constants[word * 4 + byte]))
-        });
-        let linear = self.linear;
-        Multiplier::from_bits(mantissa, shift as i8)
-            .apply(sum.wrapping_add(bias))
-            .saturating_add(linear.output_zero_point)
-            .max(linear.activation_min)
-            .min(linear.activation_max) as i8
     }
 }

@@ -30,14 +30,17 @@ pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]
         let rows = window.kernel_rows(y, input.shape.height);
         let sources: [Option<&[i8]>; 3] =
             core::array::from_fn(|ky| rows.contains(&ky).then(|| input.row(window.input_row(y, ky))));
-        for (x, pixel) in row.chunks_exact_mut(channels).enumerate() {
+        for (x, pixel) in row.chunks_exact_mut(channels.max(1)).enumerate() {
             let columns = window.kernel_columns(x, input.shape.width);
             let mut taps = [padding.as_ptr(); 9];
             for (taps, source) in taps.as_chunks_mut::<3>().0.iter_mut().zip(sources) {
                 let Some(source) = source else { continue };
                 for kx in columns.clone() {
                     let start = window.input_column(x, kx) * channels;
-                    taps[kx] = source[start..start + channels].as_ptr();
+                    if let (Some(tap), Some(values)) = (taps.get_mut(kx), source.get(start..start + channels))
+                    {
+                        *tap = values.as_ptr();
+                    }
                 }
             }
             // SAFETY: the nine taps and the output have `channels` values, the constants are those of as many channels.

@@ -1,7 +1,7 @@
 //! A matrix of packed weights, to be multiplied by one or two pixels at a time.
 
+use super::super::output;
 use super::matrix_asm::{Job, requantize_rectified, requantize_signed, sum};
-use crate::fixed_point::Multiplier;
 use crate::layout::cortex_m55::{CHANNELS, HEADER, groups, sums_len, weights_len};
 use crate::operator::Linear;
 
@@ -45,10 +45,16 @@ impl<'a> Matrix<'a> {
         first_output: &mut [i8],
         second_output: &mut [i8],
     ) {
-        let (first_sums, second_sums) = self.sums.split_at_mut(self.sums.len() / 2);
+        let half = self.sums.len() / 2;
+        let (Some(first), Some(second)) = (first.get(..self.depth), second.get(..self.depth)) else {
+            return;
+        };
+        let Some((first_sums, second_sums)) = self.sums.split_at_mut_checked(half) else {
+            return;
+        };
         let job = Job {
-            first: first[..self.depth].as_ptr(),
-            second: second[..self.depth].as_ptr(),
+            first: first.as_ptr(),
+            second: second.as_ptr(),
             weights: self.weights.as_ptr(),
             depth: self.depth,
             first_sums: first_sums.as_mut_ptr(),
@@ -59,7 +65,7 @@ impl<'a> Matrix<'a> {
         // and that there is room for two sums of each of their channels.
         unsafe { sum(&job) };
         self.requantize(0, first_output);
-        self.requantize(self.sums.len() / 2, second_output);
+        self.requantize(half, second_output);
     }
 
     /// All channels of one pixel.
@@ -67,36 +73,44 @@ impl<'a> Matrix<'a> {
         self.two_pixels(values, values, output, &mut []);
     }
 
-    /// The outputs of the sums from number `start` on.
+    /// The outputs of the sums from number `start` on; none if the output is empty.
     fn requantize(&self, start: usize, output: &mut [i8]) {
-        let sums = self.sums[start..][..self.channels.min(output.len())].as_ptr();
-        let (constants, zero_point) = (self.constants.as_ptr(), self.linear.output_zero_point);
-        match self.linear.weights.first() {
-            // SAFETY: there are as many sums and, by fours, constants as outputs.
-            Some(1) if !output.is_empty() => unsafe {
-                requantize_signed(sums, constants, output.as_mut_ptr(), output.len(), zero_point)
-            },
-            // SAFETY: as above.
-            Some(2) if !output.is_empty() => unsafe {
-                requantize_rectified(sums, constants, output.as_mut_ptr(), output.len(), zero_point)
-            },
+        let (Some(sums), Some(output)) = (
+            self.sums.get(start..start + self.channels),
+            output.get_mut(..self.channels),
+        ) else {
+            return;
+        };
+        let (constants, zero_point) = (self.constants, self.linear.output_zero_point);
+        let function = match self.linear.weights.first() {
+            Some(1) => requantize_signed,
+            Some(2) => requantize_rectified,
             _ => {
-                for (channel, (value, sum)) in output.iter_mut().zip(&self.sums[start..]).enumerate() {
+                for (channel, (value, sum)) in output.iter_mut().zip(sums).enumerate() {
                     *value = self.specified(channel, *sum);
                 }
+                return;
             }
-        }
+        };
+        // SAFETY: there are as many sums and, by fours, constants as outputs, and `new` has checked that there are some.
+        unsafe {
+            function(
+                sums.as_ptr(),
+                constants.as_ptr(),
+                output.as_mut_ptr(),
+                output.len(),
+                zero_point,
+            )
+        };
     }
 
     /// The output of a sum as the specification has it.
     fn specified(&self, channel: usize, sum: i32) -> i8 {
-        let four = self.constants[channel / 4 * CHANNELS..].as_chunks::<4>().0;
-        let [bias, mantissa, shift] = [0, 4, 8].map(|at| i32::from_le_bytes(four[at + channel % 4]));
-        let linear = self.linear;
-        Multiplier::from_bits(mantissa, shift as i8)
-            .apply(sum.wrapping_add(bias))
-            .saturating_add(linear.output_zero_point)
-            .max(linear.activation_min)
-            .min(linear.activation_max) as i8
+        let four = self.constants.as_chunks::<4>().0;
+        let word = |at: usize| {
+            four.get(channel / 4 * 12 + at * 4 + channel % 4)
+                .map_or(0, |raw| i32::from_le_bytes(*raw))
+        };
+        output(self.linear, sum.wrapping_add(word(0)), word(1), word(2) as i8)
     }
 }
