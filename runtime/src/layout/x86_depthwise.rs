@@ -9,7 +9,7 @@
 //! each lane, four weights.
 
 use super::LinearShape;
-use super::x86::{GROUP, GroupConstants};
+use super::x86::{GROUP, GroupConstants, MAX_KERNEL};
 #[cfg(feature = "alloc")]
 use super::x86::{WeightSums, push_constants, weight};
 use crate::Element;
