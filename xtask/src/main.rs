@@ -1,4 +1,4 @@
-//! Development tasks of sepconv: `cargo xtask doctor`, `demo`, `test`, `icount`, `flash`.
+//! Development tasks of sepconv: `cargo xtask doctor`, `demo`, `test`, `icount`, `peers`, `flash`.
 //!
 //! Every task is a module of [`tasks`]. This program depends on little, so that it builds in seconds on a machine that
 //! has nothing else yet; what tasks need beyond Rust is listed and installed by [`provision`].
@@ -45,6 +45,8 @@ enum Task {
     Test(tasks::test::Arguments),
     /// Count the instructions of one inference on an emulated core.
     Icount(tasks::icount::Arguments),
+    /// Measure latency side by side with OpenVINO, ONNX Runtime and LiteRT.
+    Peers(tasks::peers::Arguments),
     /// Build firmware with a model in it, report its memory, and run the board.
     Flash(tasks::flash::Arguments),
 }
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Task::Demo(arguments) => tasks::demo::run(&arguments),
         Task::Test(arguments) => tasks::test::run(&arguments),
         Task::Icount(arguments) => tasks::icount::run(&arguments),
+        Task::Peers(arguments) => tasks::peers::run(&arguments),
         Task::Flash(arguments) => tasks::flash::run(&arguments),
     };
     match outcome {
