@@ -118,7 +118,7 @@ record! {
         crc32: u32,
         /// Bytes of the arena, scratch included.
         arena_len: u32,
-        /// Bytes at the end of the arena for the kernels' own use.
+        /// Bytes at the end of the arena for the kernels' own use; they start at a multiple of 16.
         scratch_len: u32,
         /// The number of tensors.
         tensor_count: u16,

@@ -102,7 +102,7 @@ pub fn scratch_len(shape: &LinearShape) -> usize {
     if shape.kind == Kind::Depthwise {
         let rows = shape.window.stride_height * (shape.output.height as usize - 1) + 3;
         let row = pairs_of_columns(shape.output.width as usize, shape.window.stride_width) * 16;
-        return row * (PLANES / row).max(3).min(rows);
+        return row * PLANES.checked_div(row).unwrap_or(0).max(3).min(rows);
     }
     let depth = padded_depth(shape);
     // Two pixels' windows as bytes (for convolution), two pixels' inputs as int16, and the way to their aligned end.

@@ -55,7 +55,7 @@ pub(crate) fn pixel_len(depth: usize) -> usize {
 
 /// How many pixels the kernel prepares at a time: a multiple of 42, into which tiles of 14 and of 6 pixels divide.
 pub(crate) fn block_pixels(depth: usize) -> usize {
-    (PREPARED / pixel_len(depth) / 42).max(1) * 42
+    (PREPARED / pixel_len(depth).max(1) / 42).max(1) * 42
 }
 
 /// Bytes of scratch memory: prepared inputs from the first multiple of 64 on, then a pixel's window gathered in one

@@ -296,7 +296,8 @@ fn linear_constants(
         4 if input.element == Element::Int8 => weights.div_ceil(2),
         _ => return false,
     };
-    if plain_len > u32::MAX as u64 {
+    // Packed layouts round both numbers up; their sizes, too, have to fit 32 bits.
+    if (taps * depth + 64).saturating_mul(channels + 64) > i32::MAX as u64 {
         return false;
     }
     if linear.layout != Layout::Plain {
@@ -343,8 +344,10 @@ fn unused_are_zero(record: &OperatorRecord, kind: Kind) -> bool {
             unused |= *value as u32;
         }
     }
-    if !linear {
+    if !linear || record.layout != Layout::Plain as u8 {
         unused |= record.bias_offset | record.multipliers_offset | record.shifts_offset;
+    }
+    if !linear {
         unused |= record.weight_bits as u32 | record.layout as u32;
     }
     if !windowed {

@@ -1,10 +1,10 @@
 //! From records to tensors and operators, and the check of tensors.
 
 use super::{Model, ModelError};
-use crate::Element;
 use crate::format::{Header, MAX_WALK, NONE, OperatorRecord, PUSH_INPUT, TensorRecord};
 use crate::layout::Layout;
 use crate::operator::{self, Kind, Operator};
+use crate::{ALIGNMENT, Element};
 
 impl<'m> Model<'m> {
     /// The operator of a record; `None` if its kind or layout is unknown.
@@ -69,6 +69,8 @@ pub(super) fn header_is_sound(header: &Header) -> bool {
     let (tensors, operators) = (header.tensor_count, header.operator_count);
     header.flags == 0
         && header.scratch_len <= header.arena_len
+        && (header.scratch_len == 0
+            || (header.arena_len - header.scratch_len).is_multiple_of(ALIGNMENT as u32))
         && header.input < tensors
         && header.output < tensors
         // Numbers of tensors and operators are distinguishable from "none".
