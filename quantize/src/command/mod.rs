@@ -11,6 +11,7 @@ mod model_file;
 mod npy;
 mod output;
 mod quantize;
+mod report;
 mod run;
 
 use clap::{Parser, Subcommand};
