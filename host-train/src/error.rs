@@ -63,7 +63,9 @@ pub enum TrainError {
     #[error("the exported network does not run: {0}")]
     Tract(String),
     /// tract computes something else than libtorch.
-    #[error("the exported network differs from libtorch's by {difference:e} at most {allowed:e} is allowed")]
+    #[error(
+        "the exported network differs from libtorch's by {difference:.1e}; {allowed:.0e} at most is allowed"
+    )]
     Disagreement {
         /// Largest absolute difference of two logits.
         difference: f32,

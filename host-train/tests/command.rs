@@ -74,6 +74,7 @@ fn mistakes_have_their_exit_status_and_leave_nothing() {
         "no images found",
     );
     fail(&["train", "-o", out, "--size", "32"], 2, "HEIGHTxWIDTH");
+    fail(&["train", "-o", out, "--limit", "0"], 2, "--limit");
     fail(&["train", "-o", out, "--size", "4x4x1"], 1, "too small");
     fail(&["train", "-o", out, "--epochs", "0"], 1, "1 epoch");
     fail(

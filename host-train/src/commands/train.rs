@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 use indicatif::ProgressBar;
 use sepconv_quantize::dataset::{Dataset, ImageSize, Samples};
 use sepconv_train::architecture::{self, convolution_layers};
@@ -65,7 +66,7 @@ struct TrainingArguments {
     #[arg(long, default_value_t = Settings::default().batch)]
     batch: usize,
     /// Use only this many training images
-    #[arg(long, value_name = "IMAGES")]
+    #[arg(long, value_name = "IMAGES", value_parser = RangedU64ValueParser::<usize>::new().range(2..))]
     limit: Option<usize>,
     /// The highest learning rate
     #[arg(long, default_value_t = Settings::default().learning_rate)]
