@@ -60,16 +60,7 @@ pub fn softmax(beta: f32, scale: f32) -> Option<Operation> {
     })
 }
 
-/// The multiplier of a mean over `count` values: TensorFlow Lite divides the mantissa by the count after shifting it left
-/// as far as the count has bits, which keeps 31 bits of it.
+/// The multiplier of a mean over `count` values.
 pub fn mean_multiplier(input: f32, output: f32, count: usize) -> Option<Multiplier> {
-    let factor = multiplier(input as f64 / output as f64)?;
-    let shift = (count.max(1).ilog2() as i32)
-        .min(32)
-        .min(31 + factor.shift as i32);
-    let mantissa = (i64::from(factor.mantissa.to_bits()) << shift) / count.max(1) as i64;
-    Some(Multiplier::from_bits(
-        i32::try_from(mantissa).ok()?,
-        factor.shift - shift as i8,
-    ))
+    Some(multiplier(input as f64 / output as f64)?.divided_by(count as u32))
 }

@@ -1,5 +1,6 @@
 //! How near a quantized network's outputs are to the float ones.
 
+use crate::inference::{dequantize, quantize};
 use crate::network::Network;
 use crate::plan::{Options, plan};
 use crate::write::to_bytes;
@@ -45,19 +46,12 @@ pub fn fidelity(network: &Network, inputs: &[Vec<f32>], expected: &[Vec<f32>]) -
 
 /// One inference on real numbers.
 fn run(model: &Model, input: &[f32]) -> Vec<f32> {
-    let (from, to) = (model.input(), model.output());
-    let quantize =
-        |value: &f32| ((value / from.scale).round() as i32 + from.zero_point).clamp(-128, 127) as i8;
-    let quantized: Vec<i8> = input.iter().map(quantize).collect();
     let mut arena = AlignedVec::zeroed(model.arena_len());
-    let mut output = vec![0; to.bytes()];
+    let mut output = vec![0; model.output().bytes()];
     model
-        .run(&quantized, &mut arena, &mut output)
+        .run(&quantize(input, &model.input()), &mut arena, &mut output)
         .expect("the buffers have the model's sizes");
-    output
-        .iter()
-        .map(|value| (*value as i32 - to.zero_point) as f32 * to.scale)
-        .collect()
+    dequantize(&output, &model.output())
 }
 
 fn greatest(values: &[f32]) -> usize {

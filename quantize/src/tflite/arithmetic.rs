@@ -45,16 +45,7 @@ pub(super) fn activation_range(
     }
 }
 
-/// The multiplier of a mean over `count` values: TensorFlow Lite divides the mantissa by the count after shifting it
-/// left as far as the count has bits, which keeps 31 bits of it.
+/// The multiplier of a mean over `count` values.
 pub(super) fn mean_multiplier(input: Affine, output: Affine, count: usize) -> Option<Multiplier> {
-    let factor = multiplier(input.scale as f64 / output.scale as f64)?;
-    let shift = (count.max(1).ilog2() as i32)
-        .min(32)
-        .min(31 + factor.shift as i32);
-    let mantissa = (i64::from(factor.mantissa.to_bits()) << shift) / count.max(1) as i64;
-    Some(Multiplier::from_bits(
-        i32::try_from(mantissa).ok()?,
-        factor.shift - shift as i8,
-    ))
+    crate::arithmetic::mean_multiplier(input.scale, output.scale, count)
 }
