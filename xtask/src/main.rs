@@ -1,4 +1,4 @@
-//! Development tasks of sepconv: `cargo xtask doctor`, `demo`, `test`, `icount`, `flash`.
+//! Development tasks of sepconv: `cargo xtask doctor`, `demo`, `test`, `icount`, `flash`, `runtime-size`.
 //!
 //! Every task is a module of [`tasks`]. This program depends on little, so that it builds in seconds on a machine that
 //! has nothing else yet; what tasks need beyond Rust is listed and installed by [`provision`].
@@ -47,6 +47,8 @@ enum Task {
     Icount(tasks::icount::Arguments),
     /// Build firmware with a model in it, report its memory, and run the board.
     Flash(tasks::flash::Arguments),
+    /// Measure the flash that the runtime takes for each of some models.
+    RuntimeSize(tasks::runtime_size::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Task::Test(arguments) => tasks::test::run(&arguments),
         Task::Icount(arguments) => tasks::icount::run(&arguments),
         Task::Flash(arguments) => tasks::flash::run(&arguments),
+        Task::RuntimeSize(arguments) => tasks::runtime_size::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,4 +5,5 @@ pub mod demo;
 pub mod doctor;
 pub mod flash;
 pub mod icount;
+pub mod runtime_size;
 pub mod test;
