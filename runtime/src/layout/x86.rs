@@ -12,6 +12,9 @@ use alloc::vec::Vec;
 /// Output channels in a group: the 32-bit lanes of a 512-bit vector.
 pub(crate) const GROUP: usize = 16;
 
+/// Rows of the greatest window of a packed convolution.
+pub(crate) const MAX_KERNEL: usize = 16;
+
 /// Constants of a group, in the order of its lanes, as a kernel reads them (native byte order: x86 is little-endian).
 ///
 /// [`fast`](Self::fast) says that for every channel and every input the output is

@@ -9,7 +9,7 @@
 //! each lane, four weights.
 
 use super::LinearShape;
-use super::x86::{GROUP, GroupConstants};
+use super::x86::{GROUP, GroupConstants, MAX_KERNEL};
 #[cfg(feature = "alloc")]
 use super::x86::{WeightSums, push_constants, weight};
 use crate::Element;
@@ -30,6 +30,7 @@ pub(crate) const SEGMENT: usize = 32;
 pub(crate) fn holds(shape: &LinearShape) -> bool {
     shape.kind == Kind::Depthwise
         && shape.element == Element::Int8
+        && shape.window.kernel_height <= MAX_KERNEL
         && shape.input.channels == shape.output.channels
 }
 

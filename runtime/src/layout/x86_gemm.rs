@@ -8,7 +8,7 @@
 //! (which works in 128-bit lanes) then gives the channels in order.
 
 use super::LinearShape;
-use super::x86::{GROUP, GroupConstants};
+use super::x86::{GROUP, GroupConstants, MAX_KERNEL};
 #[cfg(feature = "alloc")]
 use super::x86::{WeightSums, push_constants, weight};
 use crate::Element;
@@ -34,6 +34,7 @@ pub(crate) fn holds(shape: &LinearShape) -> bool {
         shape.kind,
         Kind::Convolution | Kind::Pointwise | Kind::FullyConnected
     ) && shape.element == Element::Int8
+        && shape.window.kernel_height <= MAX_KERNEL
         && shape.weights_per_channel() > 0
 }
 
@@ -58,12 +59,11 @@ pub(crate) fn block_pixels(depth: usize) -> usize {
     (PREPARED / pixel_len(depth).max(1) / 42).max(1) * 42
 }
 
-/// Bytes of scratch memory: prepared inputs from the first multiple of 64 on, then a pixel's window gathered in one
-/// piece.
+/// Bytes of scratch memory: prepared inputs from the first multiple of 64 on.
 pub(crate) fn scratch_len(shape: &LinearShape) -> usize {
     let depth = shape.weights_per_channel();
     let pixels = block_pixels(depth).min(shape.output.pixels());
-    CHUNK + (pixels + 1) * pixel_len(depth)
+    CHUNK + pixels * pixel_len(depth)
 }
 
 /// The block of constants.

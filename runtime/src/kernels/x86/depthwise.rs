@@ -6,7 +6,7 @@
 
 use super::requantize::Output;
 use super::vector::Vector;
-use crate::layout::x86::GroupConstants;
+use crate::layout::x86::{GroupConstants, MAX_KERNEL};
 use crate::layout::x86_depthwise::{BLOCK, ROWS, SEGMENT, block_len, row_groups, segment_columns};
 use crate::operator::Linear;
 use crate::{Band, Rows};
@@ -14,7 +14,7 @@ use crate::{Band, Rows};
 /// What makes a signed byte unsigned.
 const SIGN: i8 = -128;
 /// Rows of the greatest window.
-const MAX_ROWS: usize = 16;
+const MAX_ROWS: usize = MAX_KERNEL;
 
 /// Rows of a depthwise convolution.
 ///
@@ -65,13 +65,14 @@ pub(super) unsafe fn depthwise<V: Vector>(
 }
 
 /// One output row.
-struct RowTask<'a, V> {
+struct RowTask<'a, V: Vector> {
     linear: &'a Linear<'a>,
     sources: &'a [Option<&'a [i8]>],
     prepared: *mut u8,
     channels: usize,
     input_width: usize,
     output: Output<V>,
+    half_output: Output<V::Half>,
 }
 
 impl<'a, V: Vector> RowTask<'a, V> {
@@ -91,6 +92,8 @@ impl<'a, V: Vector> RowTask<'a, V> {
             input_width,
             // SAFETY: the caller's contract.
             output: unsafe { Output::of(linear) },
+            // SAFETY: the same.
+            half_output: unsafe { Output::of(linear) },
         }
     }
 
@@ -103,58 +106,100 @@ impl<'a, V: Vector> RowTask<'a, V> {
     unsafe fn segment(&self, first: usize, to: *mut u8, count: usize) {
         for channel in (0..self.channels).step_by(V::BYTES) {
             let valid = V::BYTES.min(self.channels - channel);
-            // SAFETY: channels stay below `channels`, blocks of constants below their number.
+            // SAFETY: `valid` channels from `channel` on, and both kinds of vectors are the instruction set's.
             unsafe {
-                let block = channel / BLOCK * block_len(&self.linear.window);
-                let constants = self.linear.weights.as_ptr().add(block);
-                let half = channel % BLOCK / V::BYTES;
-                if valid == V::BYTES {
-                    self.interleave(first, count, channel, |from| V::load(from));
+                if V::Half::BYTES < V::BYTES && valid <= V::Half::BYTES {
+                    self.block(&self.half_output, channel, valid, first, to.add(channel), count);
                 } else {
-                    self.interleave(first, count, channel, |from| V::load_first(from, valid));
-                }
-                let to = to.add(channel);
-                let window = &self.linear.window;
-                match (window.kernel_width, row_groups(window)) {
-                    (3, 1) => self.multiply::<3, 1>(constants, half, to, count, valid),
-                    (5, 2) => self.multiply::<5, 2>(constants, half, to, count, valid),
-                    _ => self.multiply::<0, 0>(constants, half, to, count, valid),
+                    self.block(&self.output, channel, valid, first, to.add(channel), count);
                 }
             }
         }
     }
 
-    /// Prepares the input columns that a segment needs: for each, for each four rows of the window, four vectors.
+    /// As [`segment`](Self::segment), of the `valid` channels from `channel` on, which fit a vector.
     ///
     /// # Safety
     ///
-    /// `load` reads the bytes of channels from `channel` on that a pixel has, at most a vector.
+    /// As [`segment`](Self::segment).
     #[inline(always)]
-    unsafe fn interleave(&self, first: usize, count: usize, channel: usize, load: impl Fn(*const u8) -> V) {
+    unsafe fn block<W: Vector>(
+        &self,
+        output: &Output<W>,
+        channel: usize,
+        valid: usize,
+        first: usize,
+        to: *mut u8,
+        count: usize,
+    ) {
+        // SAFETY: channels stay below `channels`, blocks of constants below their number.
+        unsafe {
+            let window = &self.linear.window;
+            let constants = self
+                .linear
+                .weights
+                .as_ptr()
+                .add(channel / BLOCK * block_len(window));
+            let half = channel % BLOCK / W::BYTES;
+            if valid == W::BYTES {
+                self.interleave::<W, true>(first, count, channel, valid);
+            } else {
+                self.interleave::<W, false>(first, count, channel, valid);
+            }
+            match (window.kernel_width, row_groups(window)) {
+                (3, 1) => self.multiply::<W, 3, 1>(output, constants, half, to, count, valid),
+                (5, 2) => self.multiply::<W, 5, 2>(output, constants, half, to, count, valid),
+                _ => self.multiply::<W, 0, 0>(output, constants, half, to, count, valid),
+            }
+        }
+    }
+
+    /// Prepares the input columns that a segment needs: for each, for each four rows of the window, four vectors. `WHOLE`
+    /// says that all of a vector's channels are valid.
+    ///
+    /// # Safety
+    ///
+    /// A pixel has `valid` channels from `channel` on, at most a vector of them.
+    #[inline(always)]
+    unsafe fn interleave<W: Vector, const WHOLE: bool>(
+        &self,
+        first: usize,
+        count: usize,
+        channel: usize,
+        valid: usize,
+    ) {
         let window = &self.linear.window;
         let mut to = self.prepared;
         // SAFETY: columns within the input are read, at channels that the pixel has; the scratch memory has room.
         unsafe {
-            let sign = V::splat_8(SIGN);
-            let padding = V::splat_8(self.linear.input_zero_point as i8).xor(sign);
+            let sign = W::splat_8(SIGN);
+            let padding = W::splat_8(self.linear.input_zero_point as i8).xor(sign);
             for column in 0..segment_columns(window, count) {
-                let column = (first * window.stride_width + column).checked_sub(window.pad_left);
-                let column = column.filter(|column| *column < self.input_width);
+                let column = (first * window.stride_width + column).wrapping_sub(window.pad_left);
                 for rows in self.sources.chunks(ROWS) {
-                    let value = |row: usize| match (rows.get(row), column) {
-                        (Some(Some(row)), Some(column)) => {
-                            load(row.as_ptr().add(column * self.channels + channel).cast()).xor(sign)
+                    let mut values = [padding; ROWS];
+                    if column < self.input_width {
+                        let at = column * self.channels + channel;
+                        for (value, row) in values.iter_mut().zip(rows) {
+                            if let Some(row) = row {
+                                let from = row.as_ptr().cast::<u8>().add(at);
+                                let row = if WHOLE {
+                                    W::load(from)
+                                } else {
+                                    W::load_first(from, valid)
+                                };
+                                *value = row.xor(sign);
+                            }
                         }
-                        _ => padding,
-                    };
-                    let (a, b, c, d) = (value(0), value(1), value(2), value(3));
+                    }
+                    let [a, b, c, d] = values;
                     let (ab, cd) = (a.interleave_low_8(b), c.interleave_low_8(d));
                     ab.interleave_low_16(cd).store(to);
-                    ab.interleave_high_16(cd).store(to.add(V::BYTES));
+                    ab.interleave_high_16(cd).store(to.add(W::BYTES));
                     let (ab, cd) = (a.interleave_high_8(b), c.interleave_high_8(d));
-                    ab.interleave_low_16(cd).store(to.add(2 * V::BYTES));
-                    ab.interleave_high_16(cd).store(to.add(3 * V::BYTES));
-                    to = to.add(4 * V::BYTES);
+                    ab.interleave_low_16(cd).store(to.add(2 * W::BYTES));
+                    ab.interleave_high_16(cd).store(to.add(3 * W::BYTES));
+                    to = to.add(4 * W::BYTES);
                 }
             }
         }
@@ -167,8 +212,9 @@ impl<'a, V: Vector> RowTask<'a, V> {
     ///
     /// The segment is prepared; `constants` is the block of constants of these channels.
     #[inline(always)]
-    unsafe fn multiply<const COLUMNS: usize, const GROUPS: usize>(
+    unsafe fn multiply<W: Vector, const COLUMNS: usize, const GROUPS: usize>(
         &self,
+        output: &Output<W>,
         constants: *const u8,
         half: usize,
         to: *mut u8,
@@ -179,33 +225,34 @@ impl<'a, V: Vector> RowTask<'a, V> {
         let any = COLUMNS == 0;
         let columns = if any { window.kernel_width } else { COLUMNS };
         let groups = if any { row_groups(window) } else { GROUPS };
-        let pixel_step = window.stride_width * groups * 4 * V::BYTES;
-        let column_step = window.dilation_width * groups * 4 * V::BYTES;
+        let pixel_step = window.stride_width * groups * 4 * W::BYTES;
+        let column_step = window.dilation_width * groups * 4 * W::BYTES;
         // SAFETY: reads stay within the prepared columns and the block of constants; writes within the pixels.
         unsafe {
-            let weights = constants.add(4 * GroupConstants::SIZE + half * V::BYTES);
+            let weights = constants.add(4 * GroupConstants::SIZE + half * W::BYTES);
             for x in 0..count {
                 let pixel = self.prepared.add(x * pixel_step);
-                let mut sums: [V; 4] = core::array::from_fn(|vector| {
-                    V::load(constants.add(vector * GroupConstants::SIZE + half * V::BYTES))
-                });
+                let mut sums = [W::splat_32(0); 4];
+                for (vector, sum) in sums.iter_mut().enumerate() {
+                    *sum = W::load(constants.add(vector * GroupConstants::SIZE + half * W::BYTES));
+                }
                 for column in 0..columns {
                     for group in 0..groups {
-                        let values = pixel.add(column * column_step + group * 4 * V::BYTES);
+                        let values = pixel.add(column * column_step + group * 4 * W::BYTES);
                         let weights = weights.add((column * groups + group) * BLOCK * ROWS);
                         for (vector, sum) in sums.iter_mut().enumerate() {
-                            let values = V::load(values.add(vector * V::BYTES));
-                            *sum = sum.add_dot(values, V::load(weights.add(vector * 64)));
+                            let values = W::load(values.add(vector * W::BYTES));
+                            *sum = sum.add_dot(values, W::load(weights.add(vector * 64)));
                         }
                     }
                 }
-                let scaled = core::array::from_fn(|vector| {
-                    let constants = constants.add(vector * GroupConstants::SIZE);
-                    self.output.scale(sums[vector], constants, half)
-                });
-                let packed = self.output.pack(scaled);
+                let mut scaled = sums;
+                for (vector, value) in scaled.iter_mut().enumerate() {
+                    *value = output.scale(*value, constants.add(vector * GroupConstants::SIZE), half);
+                }
+                let packed = output.pack(scaled);
                 let to = to.add(x * self.channels);
-                if valid == V::BYTES {
+                if valid == W::BYTES {
                     packed.store(to);
                 } else {
                     packed.store_first(to, valid);

@@ -4,7 +4,7 @@ use super::vector::Vector;
 use core::arch::x86_64::*;
 use core::marker::PhantomData;
 
-/// How a 256-bit instruction set adds up products of bytes.
+/// What 256-bit instruction sets do differently: sums of products of bytes, and access to a part of a vector.
 pub(super) trait Dot: Copy {
     /// See [`Vector::TILE`].
     const TILE: usize;
@@ -14,6 +14,54 @@ pub(super) trait Dot: Copy {
     ///
     /// The processor must have the instruction set.
     unsafe fn add_dot(sum: __m256i, unsigned: __m256i, signed: __m256i) -> __m256i;
+    /// See [`Vector::load_first`]; `len` is less than 32.
+    ///
+    /// # Safety
+    ///
+    /// As [`Vector::load_first`].
+    #[inline(always)]
+    unsafe fn load_first(from: *const u8, len: usize) -> __m256i {
+        // SAFETY: whole groups of four bytes below `len` are read, or all `len` bytes.
+        unsafe {
+            if len.is_multiple_of(4) {
+                return _mm256_maskload_epi32(from.cast(), first_lanes(len / 4));
+            }
+            let mut bytes = [0u8; 32];
+            core::ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), len);
+            _mm256_loadu_si256(bytes.as_ptr().cast())
+        }
+    }
+    /// See [`Vector::store_first`]; `len` is less than 32.
+    ///
+    /// # Safety
+    ///
+    /// As [`Vector::store_first`].
+    #[inline(always)]
+    unsafe fn store_first(values: __m256i, to: *mut u8, len: usize) {
+        // SAFETY: whole groups of four bytes below `len` are written, or all `len` bytes.
+        unsafe {
+            if len.is_multiple_of(4) {
+                return _mm256_maskstore_epi32(to.cast(), first_lanes(len / 4), values);
+            }
+            let mut bytes = [0u8; 32];
+            _mm256_storeu_si256(bytes.as_mut_ptr().cast(), values);
+            core::ptr::copy_nonoverlapping(bytes.as_ptr(), to, len);
+        }
+    }
+}
+
+/// All bits set in the first `count` (at most 8) 32-bit lanes.
+///
+/// # Safety
+///
+/// The processor must have AVX2.
+#[inline(always)]
+unsafe fn first_lanes(count: usize) -> __m256i {
+    // SAFETY: AVX2, by the contract.
+    unsafe {
+        let numbers = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+        _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), numbers)
+    }
 }
 
 /// AVX2 alone: products of 16-bit numbers, which cannot saturate as `vpmaddubsw` does.
@@ -51,6 +99,30 @@ impl Dot for Vnni {
     }
 }
 
+/// AVX-512 VL with VNNI, for the ends of what 512-bit vectors compute.
+#[derive(Clone, Copy)]
+pub(super) struct Masked;
+
+impl Dot for Masked {
+    const TILE: usize = 6;
+
+    #[inline(always)]
+    unsafe fn add_dot(sum: __m256i, unsigned: __m256i, signed: __m256i) -> __m256i {
+        // SAFETY: AVX-512 VL and VNNI, by the contract.
+        unsafe { _mm256_dpbusd_epi32(sum, unsigned, signed) }
+    }
+    #[inline(always)]
+    unsafe fn load_first(from: *const u8, len: usize) -> __m256i {
+        // SAFETY: AVX-512 BW and VL, by the contract; bytes that the mask leaves out are not touched.
+        unsafe { _mm256_maskz_loadu_epi8((1 << len) - 1, from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn store_first(values: __m256i, to: *mut u8, len: usize) {
+        // SAFETY: AVX-512 BW and VL, by the contract; bytes that the mask leaves out are not touched.
+        unsafe { _mm256_mask_storeu_epi8(to.cast(), (1 << len) - 1, values) }
+    }
+}
+
 /// A 256-bit vector.
 #[derive(Clone, Copy)]
 pub(super) struct Narrow<D>(__m256i, PhantomData<D>);
@@ -62,9 +134,13 @@ fn new<D>(bits: __m256i) -> Narrow<D> {
 
 // SAFETY (all functions): the trait's contract; intrinsics on registers need nothing but the instruction set.
 impl<D: Dot> Vector for Narrow<D> {
+    type Half = Self;
+    type Orders = ();
     const BYTES: usize = 32;
     const TILE: usize = D::TILE;
 
+    #[inline(always)]
+    unsafe fn orders() {}
     #[inline(always)]
     unsafe fn load(from: *const u8) -> Self {
         new(unsafe { _mm256_loadu_si256(from.cast()) })
@@ -74,8 +150,16 @@ impl<D: Dot> Vector for Narrow<D> {
         if len >= 32 {
             return unsafe { Self::load(from) };
         }
+        new(unsafe { D::load_first(from, len) })
+    }
+    #[inline(always)]
+    unsafe fn replace_between(self, from: *const u8, start: usize, end: usize) -> Self {
+        if start == 0 && end == 32 {
+            return unsafe { Self::load(from) };
+        }
         let mut bytes = [0u8; 32];
-        unsafe { core::ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), len) };
+        unsafe { self.store(bytes.as_mut_ptr()) };
+        unsafe { core::ptr::copy_nonoverlapping(from, bytes.as_mut_ptr().add(start), end - start) };
         unsafe { Self::load(bytes.as_ptr()) }
     }
     #[inline(always)]
@@ -87,9 +171,7 @@ impl<D: Dot> Vector for Narrow<D> {
         if len >= 32 {
             return unsafe { self.store(to) };
         }
-        let mut bytes = [0u8; 32];
-        unsafe { self.store(bytes.as_mut_ptr()) };
-        unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), to, len) };
+        unsafe { D::store_first(self.0, to, len) }
     }
     #[inline(always)]
     unsafe fn store_low_half(self, to: *mut u8) {
@@ -148,7 +230,7 @@ impl<D: Dot> Vector for Narrow<D> {
         new(unsafe { _mm256_srli_epi64::<32>(self.0) })
     }
     #[inline(always)]
-    unsafe fn merge_high_halves(self, odd: Self) -> Self {
+    unsafe fn merge_high_halves(self, odd: Self, _: ()) -> Self {
         unsafe { new(_mm256_blend_epi32::<0xaa>(_mm256_srli_epi64::<32>(self.0), odd.0)) }
     }
     #[inline(always)]
@@ -172,8 +254,15 @@ impl<D: Dot> Vector for Narrow<D> {
         new(unsafe { _mm256_max_epi8(self.0, other.0) })
     }
     #[inline(always)]
-    unsafe fn unzip_64(self) -> Self {
+    unsafe fn unzip_64(self, _: ()) -> Self {
         new(unsafe { _mm256_permute4x64_epi64::<0b11_01_10_00>(self.0) })
+    }
+    #[inline(always)]
+    unsafe fn unzip_32(self, _: ()) -> Self {
+        unsafe {
+            let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+            new(_mm256_permutevar8x32_epi32(self.0, order))
+        }
     }
     #[inline(always)]
     unsafe fn interleave_low_8(self, other: Self) -> Self {

@@ -8,13 +8,15 @@
 
 use super::requantize::Output;
 use super::vector::Vector;
-use crate::layout::x86::{GROUP, GroupConstants};
+use crate::layout::x86::{GROUP, GroupConstants, MAX_KERNEL};
 use crate::layout::x86_gemm::{CHUNK, DEPTH_STEP, PANEL, block_pixels, panel_weights, pixel_len};
 use crate::operator::Linear;
 use crate::{Band, Rows};
 
 /// The largest tile of any instruction set.
 const MAX_TILE: usize = 14;
+/// The rows of the greatest window of a convolution.
+const MAX_ROWS: usize = MAX_KERNEL;
 /// What makes a signed byte unsigned.
 const SIGN: i8 = -128;
 
@@ -31,12 +33,8 @@ pub(super) unsafe fn pointwise<V: Vector>(
     scratch: &mut [i8],
 ) {
     let depth = input.shape.channels as usize;
-    let gather = |y: usize, x: usize, _: &mut [u8]| {
-        let values = input.row(y).get(x * depth..(x + 1) * depth)?;
-        Some(values.as_ptr().cast())
-    };
-    // SAFETY: the contract; `gather` returns a pointer to `depth` values.
-    unsafe { product::<V>(linear, depth, output, scratch, gather) };
+    // SAFETY: the contract.
+    unsafe { product::<V, _>(linear, depth, output, scratch, Pixels { input, depth }) };
 }
 
 /// The outputs of a fully connected operator.
@@ -52,12 +50,8 @@ pub(super) unsafe fn fully_connected<V: Vector>(
     scratch: &mut [i8],
 ) {
     let depth = input.shape.values();
-    let gather = |_: usize, _: usize, _: &mut [u8]| {
-        let values = input.span(0, input.shape.height as usize).get(..depth)?;
-        Some(values.as_ptr().cast())
-    };
-    // SAFETY: the contract; `gather` returns a pointer to `depth` values.
-    unsafe { product::<V>(linear, depth, output, scratch, gather) };
+    // SAFETY: the contract.
+    unsafe { product::<V, _>(linear, depth, output, scratch, Everything { input, depth }) };
 }
 
 /// Rows of a convolution.
@@ -72,69 +66,146 @@ pub(super) unsafe fn convolution<V: Vector>(
     output: &mut Band,
     scratch: &mut [i8],
 ) {
-    let window = &linear.window;
     let channels = input.shape.channels as usize;
-    let depth = window.kernel_height * window.kernel_width * channels;
-    let padding = linear.input_zero_point as u8;
-    let gather = |y: usize, x: usize, values: &mut [u8]| {
-        let rows = window.kernel_rows(y, input.shape.height);
-        let columns = window.kernel_columns(x, input.shape.width);
-        if rows.len() < window.kernel_height || columns.len() < window.kernel_width {
-            values.fill(padding);
-        }
-        for ky in rows {
-            let row = input.row(window.input_row(y, ky));
-            let to = (ky * window.kernel_width + columns.start) * channels;
-            if window.dilation_width == 1 {
-                let from = window.input_column(x, columns.start) * channels;
-                let len = columns.len() * channels;
-                // SAFETY: the processor has the instruction set.
-                unsafe { copy::<V>(values.get_mut(to..to + len)?, row.get(from..from + len)?) };
-            } else {
-                for (i, kx) in columns.clone().enumerate() {
-                    let from = window.input_column(x, kx) * channels;
-                    let to = values.get_mut(to + i * channels..to + (i + 1) * channels)?;
-                    // SAFETY: the processor has the instruction set.
-                    unsafe { copy::<V>(to, row.get(from..from + channels)?) };
+    let depth = linear.window.kernel_height * linear.window.kernel_width * channels;
+    let windows = Windows {
+        linear,
+        input,
+        channels,
+        depth,
+    };
+    // SAFETY: the contract.
+    unsafe { product::<V, _>(linear, depth, output, scratch, windows) };
+}
+
+/// Where prepared pixels go.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Where their tile starts.
+    tile: *mut u8,
+    /// The first pixel's number in the tile.
+    first: usize,
+    /// Pixels of the tile.
+    len: usize,
+}
+
+/// Where prepared inputs come from. (A trait, not closures: a closure that is not inlined loses the target features.)
+trait Source {
+    /// Prepares the inputs of `count` output pixels of one row, or returns `None` if the input is not what it should be;
+    /// the output is left as it is then.
+    ///
+    /// # Safety
+    ///
+    /// The processor has `V`'s instruction set; the place's tile has room for all its pixels.
+    unsafe fn fill<V: Vector>(&self, y: usize, x: usize, count: usize, place: Place) -> Option<()>;
+}
+
+/// Every output pixel reads the input pixel at its place.
+struct Pixels<'a> {
+    input: &'a Rows<'a>,
+    depth: usize,
+}
+
+impl Source for Pixels<'_> {
+    #[inline(always)]
+    unsafe fn fill<V: Vector>(&self, y: usize, x: usize, count: usize, place: Place) -> Option<()> {
+        let values = self.input.row(y).get(x * self.depth..(x + count) * self.depth)?;
+        // SAFETY: `count` pixels of `depth` values, and the contract.
+        unsafe { prepare::<V>(values.as_ptr().cast(), self.depth, count, place) };
+        Some(())
+    }
+}
+
+/// The one output pixel reads the whole input.
+struct Everything<'a> {
+    input: &'a Rows<'a>,
+    depth: usize,
+}
+
+impl Source for Everything<'_> {
+    #[inline(always)]
+    unsafe fn fill<V: Vector>(&self, _: usize, _: usize, count: usize, place: Place) -> Option<()> {
+        let height = self.input.shape.height as usize;
+        let values = self.input.span(0, height).get(..count * self.depth)?;
+        // SAFETY: one pixel of `depth` values, and the contract.
+        unsafe { prepare::<V>(values.as_ptr().cast(), self.depth, count, place) };
+        Some(())
+    }
+}
+
+/// Every output pixel reads a window of the input.
+struct Windows<'a> {
+    linear: &'a Linear<'a>,
+    input: &'a Rows<'a>,
+    channels: usize,
+    depth: usize,
+}
+
+impl Source for Windows<'_> {
+    #[inline(always)]
+    unsafe fn fill<V: Vector>(&self, y: usize, x: usize, count: usize, place: Place) -> Option<()> {
+        let window = &self.linear.window;
+        let row_len = window.kernel_width * self.channels;
+        let rows = window.kernel_rows(y, self.input.shape.height);
+        for start in (0..self.depth).step_by(V::BYTES) {
+            let end = (start + V::BYTES).min(self.depth);
+            // The window's rows that this part of it touches.
+            let first = rows.start.max(start / row_len);
+            let rows = first..rows.end.min((end - 1) / row_len + 1);
+            let mut sources = [&[][..]; MAX_ROWS];
+            let sources = sources.get_mut(..rows.len())?;
+            for (source, ky) in sources.iter_mut().zip(rows.clone()) {
+                *source = self.input.row(window.input_row(y, ky));
+            }
+            let (chunk, part) = (start / CHUNK * CHUNK, start % CHUNK);
+            let place = Place {
+                tile: place.tile.wrapping_add(chunk * place.len + part),
+                ..place
+            };
+            for i in 0..count {
+                let columns = window.kernel_columns(x + i, self.input.shape.width);
+                // What lies in one piece in the input: rows of the window, or with dilation single pixels.
+                let (pieces, len) = match window.dilation_width {
+                    1 => (columns.start..columns.start + 1, columns.len() * self.channels),
+                    _ => (columns, self.channels),
+                };
+                // SAFETY: what is read lies within a row of the input; the place has room.
+                unsafe {
+                    let mut values = V::splat_8(self.linear.input_zero_point as i8);
+                    for kx in pieces {
+                        let at = window.input_column(x + i, kx) * self.channels;
+                        for (ky, source) in rows.clone().zip(sources.iter()) {
+                            let piece = ky * row_len + kx * self.channels;
+                            let (from, to) = (piece.max(start), (piece + len).min(end));
+                            if from < to {
+                                let at = at + from - piece;
+                                let source = source.get(at..at + to - from)?.as_ptr().cast();
+                                values = values.replace_between(source, from - start, to - start);
+                            }
+                        }
+                    }
+                    values
+                        .xor(V::splat_8(SIGN))
+                        .store(place.tile.add((place.first + i) * CHUNK));
                 }
             }
         }
-        Some(values.as_ptr())
-    };
-    // SAFETY: the contract; `gather` returns a pointer to `depth` values.
-    unsafe { product::<V>(linear, depth, output, scratch, gather) };
+        Some(())
+    }
 }
 
-/// Copies a few bytes without calling a function.
+/// The product of prepared inputs and weights.
 ///
 /// # Safety
 ///
 /// The processor has `V`'s instruction set.
 #[inline(always)]
-unsafe fn copy<V: Vector>(to: &mut [u8], from: &[i8]) {
-    let len = to.len().min(from.len());
-    for start in (0..len).step_by(V::BYTES) {
-        // SAFETY: reads and writes the slices' bytes from `start` on, at most to the end of the shorter.
-        unsafe {
-            let values = V::load_first(from.as_ptr().add(start).cast(), len - start);
-            values.store_first(to.as_mut_ptr().add(start), len - start);
-        }
-    }
-}
-
-/// `gather(y, x, window)` returns a pointer to the `depth` inputs of an output pixel, for which it may use `window`
-/// (`depth` bytes), or `None` if the input is not what it should be; the output is left as it is then.
-///
-/// # Safety
-///
-/// The processor has `V`'s instruction set, and what `gather` returns is valid until it is called again.
-#[inline(always)]
-unsafe fn product<V: Vector>(
+unsafe fn product<V: Vector, S: Source>(
     linear: &Linear,
     depth: usize,
     output: &mut Band,
     scratch: &mut [i8],
-    gather: impl Fn(usize, usize, &mut [u8]) -> Option<*const u8>,
+    source: S,
 ) -> Option<()> {
     let channels = output.shape.channels as usize;
     let width = output.shape.width as usize;
@@ -143,41 +214,38 @@ unsafe fn product<V: Vector>(
     let packed = groups * (GroupConstants::SIZE + panel_weights(depth, 1));
     let block = block_pixels(depth).min(output.shape.pixels());
     let aligned = scratch.as_ptr().align_offset(CHUNK);
-    let scratch = scratch.get_mut(aligned..)?;
+    let prepared = scratch.get_mut(aligned..)?;
     let fits = linear.weights.len() == packed
         && output.data.len() >= pixels * channels
-        && scratch.len() >= block * pixel_len(depth) + depth
+        && prepared.len() >= block * pixel_len(depth)
         && depth > 0;
     if !fits {
         // Never so in a model: its view has checked it.
         return None;
     }
-    let (prepared, window) = scratch.split_at_mut(block * pixel_len(depth));
-    let (prepared, window) = (prepared.as_mut_ptr().cast::<u8>(), &mut window[..depth]);
-    // SAFETY: the same bytes, unsigned.
-    let window = unsafe { core::slice::from_raw_parts_mut(window.as_mut_ptr().cast::<u8>(), depth) };
+    let prepared = prepared.as_mut_ptr().cast::<u8>();
     let (mut y, mut x) = (output.first_row, 0);
-    let mut first_pixel = 0;
-    while first_pixel < pixels {
-        let count = block.min(pixels - first_pixel);
-        let tiles = Tiles::of(count, V::TILE);
+    for first_pixel in (0..pixels).step_by(block) {
+        let tiles = Tiles::of(block.min(pixels - first_pixel), V::TILE);
         for (first, len) in tiles.iter() {
-            for i in 0..len {
-                let values = gather(y, x, window)?;
-                // SAFETY: pixel `first + i` is below `block`, for which there is room.
-                unsafe { prepare::<V>(values, depth, prepared.add(first * pixel_len(depth)), i, len) };
-                x += 1;
+            // SAFETY: the tile is within the block, for which there is room.
+            let tile = unsafe { prepared.add(first * pixel_len(depth)) };
+            let mut first = 0;
+            while first < len {
+                let count = (len - first).min(width - x);
+                // SAFETY: the tile has room for `len` pixels.
+                unsafe { source.fill::<V>(y, x, count, Place { tile, first, len }) }?;
+                (first, x) = (first + count, x + count);
                 if x == width {
                     (y, x) = (y + 1, 0);
                 }
             }
         }
-        // SAFETY: `count` pixels are prepared, and the output has room for them from `first_pixel` on.
+        // SAFETY: the tiles are prepared, and the output has room for them from `first_pixel` on.
         unsafe {
             let to = output.data.as_mut_ptr().cast::<u8>().add(first_pixel * channels);
             multiply_block::<V>(linear, depth, channels, prepared, tiles, to);
         }
-        first_pixel += count;
     }
     Some(())
 }
@@ -211,32 +279,30 @@ impl Tiles {
     }
 }
 
-/// Copies the inputs of pixel `i` of a tile of `len` pixels to their places, made unsigned.
+/// Copies the inputs of `count` pixels, which lie one after the other, to their places, made unsigned.
 ///
 /// # Safety
 ///
-/// `from` has `depth` bytes; the tile has room for `len × pixel_len(depth)`.
+/// `from` has `count × depth` bytes; the tile has room for all its pixels.
 #[inline(always)]
-unsafe fn prepare<V: Vector>(from: *const u8, depth: usize, tile: *mut u8, i: usize, len: usize) {
-    // SAFETY: reads stay within `depth`, writes within the pixel's piece of each chunk.
+unsafe fn prepare<V: Vector>(from: *const u8, depth: usize, count: usize, place: Place) {
+    // SAFETY: reads stay within each pixel's `depth`, writes within its piece of each chunk.
     unsafe {
         let sign = V::splat_8(SIGN);
-        let (mut at, mut to) = (0, tile.add(i * CHUNK));
-        while at + CHUNK <= depth {
-            for part in (0..CHUNK).step_by(V::BYTES) {
-                V::load(from.add(at + part)).xor(sign).store(to.add(part));
-            }
-            at += CHUNK;
-            to = to.add(len * CHUNK);
-        }
-        if at < depth {
-            for part in (0..CHUNK).step_by(V::BYTES) {
-                let left = depth.saturating_sub(at + part);
-                if left > 0 {
-                    V::load_first(from.add(at + part), left)
-                        .xor(sign)
-                        .store(to.add(part));
-                }
+        for start in (0..depth).step_by(V::BYTES) {
+            let (chunk, part) = (start / CHUNK * CHUNK, start % CHUNK);
+            let mut to = place.tile.add(chunk * place.len + place.first * CHUNK + part);
+            let mut from = from.add(start);
+            let whole = start + V::BYTES <= depth;
+            for _ in 0..count {
+                let values = if whole {
+                    V::load(from)
+                } else {
+                    V::load_first(from, depth - start)
+                };
+                values.xor(sign).store(to);
+                to = to.add(CHUNK);
+                from = from.add(depth);
             }
         }
     }
@@ -326,15 +392,20 @@ impl Tile {
     ) {
         // SAFETY: the inputs are `steps` steps of four bytes for each pixel, in chunks; the weights likewise.
         unsafe {
-            let bias: [V; GROUPS] =
-                core::array::from_fn(|group| V::load(self.constants.add(group * GroupConstants::SIZE)));
+            let mut bias = [V::splat_32(0); GROUPS];
+            for (group, bias) in bias.iter_mut().enumerate() {
+                *bias = V::load(self.constants.add(group * GroupConstants::SIZE));
+            }
             let mut tile = [bias; PIXELS];
             let (mut inputs, mut weights, mut left) = (self.inputs, self.weights, self.steps);
             while left > 0 {
                 let steps = left.min(CHUNK / DEPTH_STEP);
                 let mut at = inputs;
                 for _ in 0..steps {
-                    let columns: [V; GROUPS] = core::array::from_fn(|group| V::load(weights.add(group * 64)));
+                    let mut columns = bias;
+                    for (group, column) in columns.iter_mut().enumerate() {
+                        *column = V::load(weights.add(group * 64));
+                    }
                     for (pixel, sums) in tile.iter_mut().enumerate() {
                         let values = V::splat_from(at.add(pixel * CHUNK));
                         for (sum, weights) in sums.iter_mut().zip(columns) {
@@ -375,19 +446,16 @@ unsafe fn finish_pairs<V: Vector>(
 ) {
     // SAFETY: the contract.
     unsafe {
-        let scaled = |pixel: usize, group: usize| {
-            let constants = constants.add(group * GroupConstants::SIZE);
-            output.scale(sums[2 * pixel + group], constants, half)
-        };
+        let second_constants = constants.add(GroupConstants::SIZE);
         for pixel in (0..pixels).step_by(2) {
             let next = (pixel + 1).min(pixels - 1);
             let pack = output.pack([
-                scaled(pixel, 0),
-                scaled(pixel, 1),
-                scaled(next, 0),
-                scaled(next, 1),
+                output.scale(sums[2 * pixel], constants, half),
+                output.scale(sums[2 * pixel + 1], second_constants, half),
+                output.scale(sums[2 * next], constants, half),
+                output.scale(sums[2 * next + 1], second_constants, half),
             ]);
-            let both = pack.unzip_64();
+            let both = pack.unzip_64(output.orders);
             let (first, second) = (to.add(pixel * channels), to.add(next * channels));
             if valid == V::BYTES / 2 {
                 both.store_low_half(first);
@@ -419,14 +487,22 @@ unsafe fn finish_single<V: Vector>(
 ) {
     // SAFETY: the contract; `packed` has room for a vector, and four of its bytes in each 16 are used.
     unsafe {
-        for (pixel, sums) in sums.iter().enumerate().take(pixels) {
-            let scaled = output.scale(*sums, constants, half);
-            let mut packed = [0u8; 64];
-            output.pack([scaled; 4]).store(packed.as_mut_ptr());
-            let to = to.add(pixel * channels);
-            for channel in (0..valid).step_by(4) {
-                let from = packed.as_ptr().add(channel * 4);
-                core::ptr::copy_nonoverlapping(from, to.add(channel), (valid - channel).min(4));
+        let quarter = V::BYTES / 4;
+        for first in (0..pixels).step_by(4) {
+            let mut scaled = [sums[first]; 4];
+            for (i, scaled) in scaled.iter_mut().enumerate() {
+                *scaled = output.scale(sums[(first + i).min(pixels - 1)], constants, half);
+            }
+            let packed = output.pack(scaled);
+            let mut bytes = [0u8; 64];
+            packed.unzip_32(output.orders).store(bytes.as_mut_ptr());
+            for i in 0..(pixels - first).min(4) {
+                let (from, to) = (bytes.as_ptr().add(i * quarter), to.add((first + i) * channels));
+                if valid == quarter {
+                    core::ptr::copy_nonoverlapping(from, to, quarter);
+                } else {
+                    core::ptr::copy_nonoverlapping(from, to, valid);
+                }
             }
         }
     }

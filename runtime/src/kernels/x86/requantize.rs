@@ -8,7 +8,9 @@ use core::mem::offset_of;
 
 /// What all channels of an operator's output have in common.
 #[derive(Clone, Copy)]
-pub(super) struct Output<V> {
+pub(super) struct Output<V: Vector> {
+    /// See [`Vector::Orders`].
+    pub orders: V::Orders,
     zero_point: V,
     least: V,
     greatest: V,
@@ -25,6 +27,7 @@ impl<V: Vector> Output<V> {
         // SAFETY: the contract.
         unsafe {
             Self {
+                orders: V::orders(),
                 zero_point: V::splat_16(linear.output_zero_point as i16),
                 least: V::splat_8(linear.activation_min as i8),
                 greatest: V::splat_8(linear.activation_max as i8),
@@ -58,24 +61,24 @@ impl<V: Vector> Output<V> {
     pub unsafe fn scale(&self, sums: V, constants: *const u8, half: usize) -> V {
         // SAFETY: all reads lie within the constants.
         unsafe {
-            let of = |offset: usize| V::load(constants.add(offset + half * V::BYTES));
             let fast = constants.add(offset_of!(GroupConstants, fast)).cast::<i32>();
             if fast.read_unaligned() == 0 {
                 return scale_any(sums, constants, half);
             }
+            let lanes = constants.add(half * V::BYTES);
             let doubled = sums.add_32(sums);
             let even = doubled
-                .multiply_low_halves(of(offset_of!(GroupConstants, mantissa_even)))
-                .add_64(of(offset_of!(GroupConstants, rounding_even)));
+                .multiply_low_halves(V::load(lanes.add(offset_of!(GroupConstants, mantissa_even))))
+                .add_64(V::load(lanes.add(offset_of!(GroupConstants, rounding_even))));
             let odd = doubled
                 .high_halves()
-                .multiply_low_halves(of(offset_of!(GroupConstants, mantissa_odd)))
-                .add_64(of(offset_of!(GroupConstants, rounding_odd)));
-            let mut high = even.merge_high_halves(odd);
+                .multiply_low_halves(V::load(lanes.add(offset_of!(GroupConstants, mantissa_odd))))
+                .add_64(V::load(lanes.add(offset_of!(GroupConstants, rounding_odd))));
+            let mut high = even.merge_high_halves(odd, self.orders);
             if self.negative {
                 high = high.add_32(sums.sign_32());
             }
-            high.shift_right_32(of(offset_of!(GroupConstants, shift)))
+            high.shift_right_32(V::load(lanes.add(offset_of!(GroupConstants, shift))))
         }
     }
 }

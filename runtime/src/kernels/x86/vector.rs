@@ -14,13 +14,22 @@
 pub(super) trait Vector: Copy {
     /// Bytes.
     const BYTES: usize;
+    /// Vectors of half the length where they are worth their while, else the same.
+    type Half: Vector;
+    /// Constants that the compiler is not to see: it would turn single permutations into several cheaper ones, which is
+    /// no gain where all run on one port.
+    type Orders: Copy;
     /// Pixels of a tile of a matrix product with two vectors of output channels: as many as registers can accumulate.
     const TILE: usize;
 
+    /// See [`Orders`](Self::Orders).
+    unsafe fn orders() -> Self::Orders;
     /// All bytes of a vector.
     unsafe fn load(from: *const u8) -> Self;
     /// The first `len` bytes of a vector (at most [`BYTES`](Self::BYTES)), then zeros. Reads no other bytes.
     unsafe fn load_first(from: *const u8, len: usize) -> Self;
+    /// `self` with bytes `start..end` (within the vector) replaced by those of memory from `from` on. Reads no others.
+    unsafe fn replace_between(self, from: *const u8, start: usize, end: usize) -> Self;
     /// Writes all bytes.
     unsafe fn store(self, to: *mut u8);
     /// Writes the first `len` bytes.
@@ -55,7 +64,7 @@ pub(super) trait Vector: Copy {
     /// The high half of each 64-bit lane as its low half, 0 above.
     unsafe fn high_halves(self) -> Self;
     /// The high halves of `self`'s 64-bit lanes as even 32-bit lanes, those of `odd` as odd ones.
-    unsafe fn merge_high_halves(self, odd: Self) -> Self;
+    unsafe fn merge_high_halves(self, odd: Self, orders: Self::Orders) -> Self;
 
     /// Packs signed 32-bit lanes into 16 bits, saturating: in parts, those of `self`, then those of `other`.
     unsafe fn pack_32(self, other: Self) -> Self;
@@ -68,7 +77,9 @@ pub(super) trait Vector: Copy {
     /// The greater of signed bytes.
     unsafe fn max_8(self, other: Self) -> Self;
     /// Even 64-bit lanes in order, then odd ones.
-    unsafe fn unzip_64(self) -> Self;
+    unsafe fn unzip_64(self, orders: Self::Orders) -> Self;
+    /// The first 32-bit lanes of all parts of 128 bits, then the second ones, and so on.
+    unsafe fn unzip_32(self, orders: Self::Orders) -> Self;
 
     /// Interleaves the bytes of the low halves of the parts.
     unsafe fn interleave_low_8(self, other: Self) -> Self;

@@ -1,11 +1,20 @@
 //! 512-bit vectors: AVX-512 F, BW, VL, DQ and VNNI.
 
+use super::narrow::{Masked, Narrow};
 use super::vector::Vector;
 use core::arch::x86_64::*;
 
 /// A 512-bit vector.
 #[derive(Clone, Copy)]
 pub(super) struct Wide(__m512i);
+
+/// See [`Vector::Orders`].
+#[derive(Clone, Copy)]
+pub(super) struct Orders {
+    even_32: __mmask16,
+    unzip_64: __m512i,
+    unzip_32: __m512i,
+}
 
 /// A mask of the first `len` of 64 bytes.
 #[inline(always)]
@@ -15,9 +24,21 @@ fn first(len: usize) -> __mmask64 {
 
 // SAFETY (all functions): the trait's contract; intrinsics on registers need nothing but the instruction set.
 impl Vector for Wide {
+    type Half = Narrow<Masked>;
+    type Orders = Orders;
     const BYTES: usize = 64;
     const TILE: usize = 14;
 
+    #[inline(always)]
+    unsafe fn orders() -> Orders {
+        core::hint::black_box(unsafe {
+            Orders {
+                even_32: 0x5555,
+                unzip_64: _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7),
+                unzip_32: _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15),
+            }
+        })
+    }
     #[inline(always)]
     unsafe fn load(from: *const u8) -> Self {
         Self(unsafe { _mm512_loadu_si512(from.cast()) })
@@ -25,6 +46,13 @@ impl Vector for Wide {
     #[inline(always)]
     unsafe fn load_first(from: *const u8, len: usize) -> Self {
         Self(unsafe { _mm512_maskz_loadu_epi8(first(len), from.cast()) })
+    }
+    #[inline(always)]
+    unsafe fn replace_between(self, from: *const u8, start: usize, end: usize) -> Self {
+        let mask = first(end) & !first(start);
+        // The address of byte 0 may be outside the memory; masked bytes are not touched.
+        let from = from.wrapping_sub(start);
+        Self(unsafe { _mm512_mask_loadu_epi8(self.0, mask, from.cast()) })
     }
     #[inline(always)]
     unsafe fn store(self, to: *mut u8) {
@@ -91,10 +119,14 @@ impl Vector for Wide {
         Self(unsafe { _mm512_srli_epi64::<32>(self.0) })
     }
     #[inline(always)]
-    unsafe fn merge_high_halves(self, odd: Self) -> Self {
+    unsafe fn merge_high_halves(self, odd: Self, orders: Orders) -> Self {
         unsafe {
             let (even, odd) = (_mm512_castsi512_ps(self.0), _mm512_castsi512_ps(odd.0));
-            Self(_mm512_castps_si512(_mm512_mask_movehdup_ps(odd, 0x5555, even)))
+            Self(_mm512_castps_si512(_mm512_mask_movehdup_ps(
+                odd,
+                orders.even_32,
+                even,
+            )))
         }
     }
     #[inline(always)]
@@ -118,11 +150,12 @@ impl Vector for Wide {
         Self(unsafe { _mm512_max_epi8(self.0, other.0) })
     }
     #[inline(always)]
-    unsafe fn unzip_64(self) -> Self {
-        unsafe {
-            let order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
-            Self(_mm512_permutexvar_epi64(order, self.0))
-        }
+    unsafe fn unzip_64(self, orders: Orders) -> Self {
+        Self(unsafe { _mm512_permutexvar_epi64(orders.unzip_64, self.0) })
+    }
+    #[inline(always)]
+    unsafe fn unzip_32(self, orders: Orders) -> Self {
+        Self(unsafe { _mm512_permutexvar_epi32(orders.unzip_32, self.0) })
     }
     #[inline(always)]
     unsafe fn interleave_low_8(self, other: Self) -> Self {
