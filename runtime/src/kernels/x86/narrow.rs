@@ -194,6 +194,10 @@ impl<D: Dot> Vector for Narrow<D> {
         new(unsafe { _mm256_set1_epi32(value) })
     }
     #[inline(always)]
+    unsafe fn splat_64(value: i64) -> Self {
+        new(unsafe { _mm256_set1_epi64x(value) })
+    }
+    #[inline(always)]
     unsafe fn splat_from(from: *const u8) -> Self {
         new(unsafe { _mm256_set1_epi32(from.cast::<i32>().read_unaligned()) })
     }

@@ -11,7 +11,7 @@ use super::vector::Vector;
 use crate::layout::x86::{GROUP, GroupConstants, MAX_KERNEL};
 use crate::layout::x86_gemm::{CHUNK, DEPTH_STEP, PANEL, block_pixels, panel_weights, pixel_len};
 use crate::operator::Linear;
-use crate::{Band, Rows};
+use crate::{Band, Rows, Shape};
 
 /// The largest tile of any instruction set.
 const MAX_TILE: usize = 14;
@@ -33,8 +33,35 @@ pub(super) unsafe fn pointwise<V: Vector>(
     scratch: &mut [i8],
 ) {
     let depth = input.shape.channels as usize;
+    let width = output.shape.width as usize;
+    let all = input.span(output.first_row, output.rows);
     // SAFETY: the contract.
-    unsafe { product::<V, _>(linear, depth, output, scratch, Pixels { input, depth }) };
+    unsafe {
+        if all.len() == output.rows * width * depth {
+            // Rows that lie one after the other are as good as one row.
+            let pixels = output.rows * width;
+            let row = Rows::whole(
+                all,
+                Shape {
+                    height: 1,
+                    width: pixels as u32,
+                    ..input.shape
+                },
+                input.element,
+            );
+            product::<V, _>(
+                linear,
+                depth,
+                (0, pixels),
+                output,
+                scratch,
+                Pixels { input: &row, depth },
+            );
+        } else {
+            let rows = (output.first_row, width);
+            product::<V, _>(linear, depth, rows, output, scratch, Pixels { input, depth });
+        }
+    }
 }
 
 /// The outputs of a fully connected operator.
@@ -51,7 +78,16 @@ pub(super) unsafe fn fully_connected<V: Vector>(
 ) {
     let depth = input.shape.values();
     // SAFETY: the contract.
-    unsafe { product::<V, _>(linear, depth, output, scratch, Everything { input, depth }) };
+    unsafe {
+        product::<V, _>(
+            linear,
+            depth,
+            (0, 1),
+            output,
+            scratch,
+            Everything { input, depth },
+        )
+    };
 }
 
 /// Rows of a convolution.
@@ -68,6 +104,7 @@ pub(super) unsafe fn convolution<V: Vector>(
 ) {
     let channels = input.shape.channels as usize;
     let depth = linear.window.kernel_height * linear.window.kernel_width * channels;
+    let rows = (output.first_row, output.shape.width as usize);
     let windows = Windows {
         linear,
         input,
@@ -75,7 +112,7 @@ pub(super) unsafe fn convolution<V: Vector>(
         depth,
     };
     // SAFETY: the contract.
-    unsafe { product::<V, _>(linear, depth, output, scratch, windows) };
+    unsafe { product::<V, _>(linear, depth, rows, output, scratch, windows) };
 }
 
 /// Where prepared pixels go.
@@ -194,7 +231,8 @@ impl Source for Windows<'_> {
     }
 }
 
-/// The product of prepared inputs and weights.
+/// The product of prepared inputs and weights. The output's pixels go by the source's rows, from the first one on, of so
+/// many pixels each.
 ///
 /// # Safety
 ///
@@ -203,13 +241,13 @@ impl Source for Windows<'_> {
 unsafe fn product<V: Vector, S: Source>(
     linear: &Linear,
     depth: usize,
+    (first_row, width): (usize, usize),
     output: &mut Band,
     scratch: &mut [i8],
     source: S,
 ) -> Option<()> {
     let channels = output.shape.channels as usize;
-    let width = output.shape.width as usize;
-    let pixels = output.rows * width;
+    let pixels = output.rows * output.shape.width as usize;
     let groups = channels.div_ceil(GROUP);
     let packed = groups * (GroupConstants::SIZE + panel_weights(depth, 1));
     let block = block_pixels(depth).min(output.shape.pixels());
@@ -224,7 +262,7 @@ unsafe fn product<V: Vector, S: Source>(
         return None;
     }
     let prepared = prepared.as_mut_ptr().cast::<u8>();
-    let (mut y, mut x) = (output.first_row, 0);
+    let (mut y, mut x) = (first_row, 0);
     for first_pixel in (0..pixels).step_by(block) {
         let tiles = Tiles::of(block.min(pixels - first_pixel), V::TILE);
         for (first, len) in tiles.iter() {

@@ -26,12 +26,29 @@ impl<V: Vector> Output<V> {
     pub unsafe fn of(linear: &Linear) -> Self {
         // SAFETY: the contract.
         unsafe {
+            Self::new(
+                linear.output_zero_point,
+                linear.activation_min,
+                linear.activation_max,
+            )
+        }
+    }
+
+    /// An output with a zero point, clamped to a range.
+    ///
+    /// # Safety
+    ///
+    /// The processor has `V`'s instruction set.
+    #[inline(always)]
+    pub unsafe fn new(zero_point: i32, least: i32, greatest: i32) -> Self {
+        // SAFETY: the contract.
+        unsafe {
             Self {
                 orders: V::orders(),
-                zero_point: V::splat_16(linear.output_zero_point as i16),
-                least: V::splat_8(linear.activation_min as i8),
-                greatest: V::splat_8(linear.activation_max as i8),
-                negative: linear.activation_min < linear.output_zero_point,
+                zero_point: V::splat_16(zero_point as i16),
+                least: V::splat_8(least as i8),
+                greatest: V::splat_8(greatest as i8),
+                negative: least < zero_point,
             }
         }
     }
@@ -79,6 +96,67 @@ impl<V: Vector> Output<V> {
                 high = high.add_32(sums.sign_32());
             }
             high.shift_right_32(V::load(lanes.add(offset_of!(GroupConstants, shift))))
+        }
+    }
+}
+
+/// One multiplier for all lanes.
+#[derive(Clone, Copy)]
+pub(super) struct Scale<V: Vector> {
+    orders: V::Orders,
+    mantissa: V,
+    rounding: V,
+    shift: V,
+    /// Whether there is a right shift, whose ties go away from zero.
+    shifts: bool,
+}
+
+impl<V: Vector> Scale<V> {
+    /// `None` for a multiplier that shifts left.
+    ///
+    /// # Safety
+    ///
+    /// The processor has `V`'s instruction set.
+    #[inline(always)]
+    pub unsafe fn of(multiplier: Multiplier) -> Option<Self> {
+        let shift = -(multiplier.shift as i32);
+        if !(0..=31).contains(&shift) {
+            return None;
+        }
+        let half = if shift > 0 { 1i64 << (shift - 1) } else { 0 };
+        // SAFETY: the contract.
+        unsafe {
+            Some(Self {
+                orders: V::orders(),
+                mantissa: V::splat_64(multiplier.mantissa.to_bits() as i64),
+                rounding: V::splat_64((1 << 31) + (half << 32)),
+                shift: V::splat_32(shift),
+                shifts: shift > 0,
+            })
+        }
+    }
+
+    /// `numbers × self`, rounded twice, as [`GroupConstants`] explains. `doubled` holds the numbers twice as great, which are
+    /// below 2^30 in magnitude.
+    ///
+    /// # Safety
+    ///
+    /// The processor has `V`'s instruction set.
+    #[inline(always)]
+    pub unsafe fn apply(&self, doubled: V) -> V {
+        // SAFETY: the contract.
+        unsafe {
+            let even = doubled.multiply_low_halves(self.mantissa).add_64(self.rounding);
+            let odd = doubled
+                .high_halves()
+                .multiply_low_halves(self.mantissa)
+                .add_64(self.rounding);
+            let high = even.merge_high_halves(odd, self.orders);
+            if self.shifts {
+                high.add_32(doubled.sign_32()).shift_right_32(self.shift)
+            } else {
+                high
+            }
         }
     }
 }

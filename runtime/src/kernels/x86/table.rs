@@ -2,10 +2,10 @@
 
 use super::narrow::{Narrow, Pairs, Vnni};
 use super::wide::Wide;
-use super::{depthwise, product};
-use crate::kernels::{Kernels, LinearKernels, reference};
+use super::{depthwise, elementwise, pool, product};
+use crate::kernels::{ElementKernels, Kernels, LinearKernels, reference};
 use crate::layout::{Layout, Target};
-use crate::operator::Linear;
+use crate::operator::{Binary, Linear, Mean, Pool};
 use crate::{Band, Rows};
 
 /// Declares the kernels of an instruction set and its table.
@@ -21,6 +21,10 @@ macro_rules! instruction_set {
             instruction_set!(@linear $vector, [$($feature),*], pointwise, product);
             instruction_set!(@linear $vector, [$($feature),*], fully_connected, product);
             instruction_set!(@linear $vector, [$($feature),*], depthwise, depthwise);
+            instruction_set!(@other $vector, [$($feature),*], add, elementwise, (binary: &Binary, a: &Rows, b: &Rows));
+            instruction_set!(@other $vector, [$($feature),*], max, pool, (pool: &Pool, input: &Rows));
+            instruction_set!(@other $vector, [$($feature),*], average, pool, (pool: &Pool, input: &Rows));
+            instruction_set!(@other $vector, [$($feature),*], mean, pool, (mean: &Mean, input: &Rows));
 
             /// Whether this machine has the instruction set.
             pub fn available() -> bool {
@@ -61,8 +65,38 @@ macro_rules! instruction_set {
                 int4: Some($module::fully_connected),
                 ..reference::KERNELS.fully_connected
             },
+            add: ElementKernels {
+                int8: Some($module::add),
+                ..reference::KERNELS.add
+            },
+            average_pool: ElementKernels {
+                int8: Some($module::average),
+                ..reference::KERNELS.average_pool
+            },
+            max_pool: ElementKernels {
+                int8: Some($module::max),
+                ..reference::KERNELS.max_pool
+            },
+            mean: ElementKernels {
+                int8: Some($module::mean),
+                ..reference::KERNELS.mean
+            },
             ..reference::KERNELS
         };
+    };
+    (@other $vector:ty, [$($feature:tt),*], $operator:ident, $file:ident, ($($name:ident: $kind:ty),*)) => {
+        /// The kernel.
+        pub fn $operator($($name: $kind,)* output: &mut Band) {
+            $(#[target_feature(enable = $feature)])*
+            fn vectors($($name: $kind,)* output: &mut Band) {
+                // SAFETY: the features are enabled here, and so the processor has them.
+                unsafe { $file::$operator::<$vector>($($name,)* output) };
+            }
+            if available() {
+                // SAFETY: the machine has the instruction set.
+                unsafe { vectors($($name,)* output) };
+            }
+        }
     };
     (@linear $vector:ty, [$($feature:tt),*], $operator:ident, $file:ident) => {
         /// The kernel for packed constants; those in the plain layout are left to the reference.

@@ -44,6 +44,8 @@ pub(super) trait Vector: Copy {
     unsafe fn splat_16(value: i16) -> Self;
     /// The same 32 bits everywhere.
     unsafe fn splat_32(value: i32) -> Self;
+    /// The same 64 bits everywhere.
+    unsafe fn splat_64(value: i64) -> Self;
     /// The same four bytes in every lane.
     unsafe fn splat_from(from: *const u8) -> Self;
     /// Bitwise exclusive or.

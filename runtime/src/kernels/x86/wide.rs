@@ -83,6 +83,10 @@ impl Vector for Wide {
         Self(unsafe { _mm512_set1_epi32(value) })
     }
     #[inline(always)]
+    unsafe fn splat_64(value: i64) -> Self {
+        Self(unsafe { _mm512_set1_epi64(value) })
+    }
+    #[inline(always)]
     unsafe fn splat_from(from: *const u8) -> Self {
         Self(unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) })
     }
