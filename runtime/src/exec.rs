@@ -89,6 +89,18 @@ impl Model<'_> {
         output: &mut [i8],
         observer: &mut O,
     ) -> Result<(), RunError> {
+        self.run_with(input, arena, output, observer, &mut dispatch)
+    }
+
+    /// As [`run_observed`](Self::run_observed), each step by `compute`.
+    pub(crate) fn run_with<O: Observer>(
+        &self,
+        input: &[i8],
+        arena: &mut [i8],
+        output: &mut [i8],
+        observer: &mut O,
+        compute: &mut impl Compute,
+    ) -> Result<(), RunError> {
         let (needed, given) = (self.input().bytes(), input.len());
         if needed != given {
             return Err(RunError::InputLength { needed, given });
@@ -105,7 +117,7 @@ impl Model<'_> {
                 input,
             );
         }
-        while let Some(rows) = session.next_rows_observed(observer) {
+        while let Some(rows) = session.next_rows_with(observer, compute) {
             let (now, later) = unread.split_at_checked(rows.len()).unwrap_or((unread, &[]));
             copy(rows, now);
             unread = later;
@@ -201,6 +213,14 @@ impl Session<'_> {
 
     /// As [`next_rows`](Self::next_rows), telling an observer of every step.
     pub fn next_rows_observed<O: Observer>(&mut self, observer: &mut O) -> Option<&mut [i8]> {
+        self.next_rows_with(observer, &mut dispatch)
+    }
+
+    fn next_rows_with<O: Observer>(
+        &mut self,
+        observer: &mut O,
+        compute: &mut impl Compute,
+    ) -> Option<&mut [i8]> {
         loop {
             let step = self.model.step(self.next)?;
             self.next += 1;
@@ -208,7 +228,7 @@ impl Session<'_> {
                 let input = self.model.input();
                 return Some(self.rows_of(&input, step.first_row as usize, step.rows as usize));
             }
-            execute(self.model, &step, self.arena, observer);
+            execute(self.model, &step, self.arena, observer, compute);
         }
     }
 
@@ -235,8 +255,22 @@ pub(crate) fn copy(to: &mut [i8], from: &[i8]) {
     }
 }
 
+/// What computes the band of a step; [`dispatch`], or something around it.
+pub(crate) trait Compute:
+    FnMut(&Model, &OperatorRecord, &Memory, &mut Band, &mut [i8]) -> Option<()>
+{
+}
+
+impl<F: FnMut(&Model, &OperatorRecord, &Memory, &mut Band, &mut [i8]) -> Option<()>> Compute for F {}
+
 /// Runs one step. The model view has proven that nothing in here returns early.
-fn execute<O: Observer>(model: &Model, step: &Step, arena: &mut [i8], observer: &mut O) -> Option<()> {
+fn execute<O: Observer>(
+    model: &Model,
+    step: &Step,
+    arena: &mut [i8],
+    observer: &mut O,
+    compute: &mut impl Compute,
+) -> Option<()> {
     let number = step.operator as usize;
     observer.before(number);
     let record = model.record(number)?;
@@ -261,13 +295,13 @@ fn execute<O: Observer>(model: &Model, step: &Step, arena: &mut [i8], observer: 
         shape: output.shape,
         element: output.element,
     };
-    dispatch(model, &record, &memory, &mut band, scratch)?;
+    compute(model, &record, &memory, &mut band, scratch)?;
     observer.after(number, first_row, band.data);
     Some(())
 }
 
 /// The arena around the written band.
-struct Memory<'a> {
+pub(crate) struct Memory<'a> {
     below: &'a [i8],
     above: &'a [i8],
     above_start: usize,
@@ -275,7 +309,7 @@ struct Memory<'a> {
 
 impl<'a> Memory<'a> {
     #[inline]
-    fn rows(&self, tensor: &Tensor) -> Rows<'a> {
+    pub(crate) fn rows(&self, tensor: &Tensor) -> Rows<'a> {
         Rows {
             below: self.below,
             above: self.above,
@@ -289,7 +323,8 @@ impl<'a> Memory<'a> {
     }
 }
 
-fn dispatch(
+/// Computes a band by the table's kernel.
+pub(crate) fn dispatch(
     model: &Model,
     record: &OperatorRecord,
     memory: &Memory,

@@ -26,6 +26,8 @@ pub mod layout;
 pub mod model;
 mod observer;
 pub mod operator;
+#[cfg(feature = "parallel")]
+pub mod parallel;
 mod rows;
 mod shape;
 

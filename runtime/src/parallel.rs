@@ -1,0 +1,182 @@
+//! One inference on several threads.
+//!
+//! Every step of the schedule is cut into bands of rows, pointwise convolutions into runs of pixels, one for each thread.
+//! Kernels compute a value alike in whatever band it lies, so that the result does not depend on the number of threads.
+//! Steps of a single row (fully connected, mean) run on one thread.
+//!
+//! ```
+//! # fn classify(model: &sepconv::Model, input: &[i8], output: &mut [i8]) -> Result<(), Box<dyn std::error::Error>> {
+//! let mut workers = sepconv::parallel::Workers::new(2)?;
+//! let mut arena = sepconv::AlignedVec::zeroed(model.arena_len());
+//! model.run_parallel(&mut workers, input, &mut arena, output, &mut ())?;
+//! # Ok(())
+//! # }
+//! ```
+
+use crate::exec::{Memory, dispatch};
+use crate::format::OperatorRecord;
+use crate::operator::Operator;
+use crate::{AlignedVec, Band, Element, Model, Observer, Rows, RunError, Shape};
+use std::vec::Vec;
+
+/// Bytes of output below which a step is not worth waking another thread.
+const SMALL: usize = 2048;
+
+/// Threads with scratch memory of their own. Inferences after the first on the same model allocate nothing.
+pub struct Workers {
+    pool: rayon::ThreadPool,
+    scratch: Vec<AlignedVec<i8>>,
+}
+
+/// Why there are no threads: the operating system refused to start them.
+#[derive(Debug)]
+pub struct ThreadError(rayon::ThreadPoolBuildError);
+
+impl core::fmt::Display for ThreadError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "threads could not be started: {}", self.0)
+    }
+}
+
+impl core::error::Error for ThreadError {}
+
+impl Workers {
+    /// `count` threads, at least one.
+    ///
+    /// # Errors
+    ///
+    /// [`ThreadError`] if the operating system does not start them.
+    pub fn new(count: usize) -> Result<Self, ThreadError> {
+        let count = count.max(1);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
+        Ok(Self {
+            pool: pool.map_err(ThreadError)?,
+            scratch: (0..count).map(|_| AlignedVec::zeroed(0)).collect(),
+        })
+    }
+
+    /// How many threads there are.
+    pub fn count(&self) -> usize {
+        self.scratch.len()
+    }
+}
+
+impl Model<'_> {
+    /// As [`run_observed`](Self::run_observed), on several threads. The observer is told of whole steps.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn run_parallel<O: Observer + Send>(
+        &self,
+        workers: &mut Workers,
+        input: &[i8],
+        arena: &mut [i8],
+        output: &mut [i8],
+        observer: &mut O,
+    ) -> Result<(), RunError> {
+        let Workers { pool, scratch } = workers;
+        for scratch in scratch.iter_mut() {
+            if scratch.len() < self.scratch_len() {
+                *scratch = AlignedVec::zeroed(self.scratch_len());
+            }
+        }
+        pool.install(|| {
+            let mut compute =
+                |model: &Model, record: &OperatorRecord, memory: &Memory, band: &mut Band, _: &mut [i8]| {
+                    compute_shared(model, record, memory, band, scratch)
+                };
+            self.run_with(input, arena, output, observer, &mut compute)
+        })
+    }
+}
+
+/// Computes a step's band on as many threads as there are pieces of scratch memory.
+fn compute_shared(
+    model: &Model,
+    record: &OperatorRecord,
+    memory: &Memory,
+    band: &mut Band,
+    scratch: &mut [AlignedVec<i8>],
+) -> Option<()> {
+    let mut whole = Band {
+        data: &mut *band.data,
+        ..*band
+    };
+    if whole.data.len() < SMALL {
+        let scratch = scratch.first_mut()?;
+        return dispatch(model, record, memory, &mut whole, scratch);
+    }
+    let operator = model.decode(record)?;
+    if let (Operator::Pointwise(linear), Element::Int8) = (operator, whole.element) {
+        // Pixels as rows of one pixel, so that they can be shared out evenly.
+        let input = memory.rows(&model.tensor(record.inputs[0]));
+        let kernel = model.kernels.pointwise.of(false, linear.weight_bits)?;
+        let (width, input) = (input.shape.width as usize, pixels_as_rows(&input));
+        let whole = Band {
+            first_row: whole.first_row * width,
+            rows: whole.rows * width,
+            shape: column(whole.shape),
+            ..whole
+        };
+        return share(
+            &|band, scratch| {
+                kernel(&linear, &input, band, scratch);
+                Some(())
+            },
+            whole,
+            scratch,
+        );
+    }
+    share(
+        &|band, scratch| dispatch(model, record, memory, band, scratch),
+        whole,
+        scratch,
+    )
+}
+
+fn column(shape: Shape) -> Shape {
+    Shape::new(shape.height * shape.width, 1, shape.channels)
+}
+
+fn pixels_as_rows<'a>(rows: &Rows<'a>) -> Rows<'a> {
+    let width = rows.shape.width as usize;
+    Rows {
+        ring_rows: rows.ring_rows * width,
+        row_bytes: rows.shape.channels as usize * rows.element.bytes(),
+        shape: column(rows.shape),
+        ..*rows
+    }
+}
+
+/// Computes a band in as many parts as there are pieces of scratch memory, halving both.
+fn share(
+    compute: &(dyn Fn(&mut Band, &mut [i8]) -> Option<()> + Sync),
+    mut band: Band,
+    scratch: &mut [AlignedVec<i8>],
+) -> Option<()> {
+    let threads = scratch.len();
+    if threads < 2 || band.rows < 2 {
+        return compute(&mut band, scratch.first_mut()?);
+    }
+    let (first_scratch, second_scratch) = scratch.split_at_mut(threads / 2);
+    let rows = (band.rows * (threads / 2)).div_ceil(threads);
+    let row_bytes = band.row_bytes();
+    let (first_data, second_data) = band.data.split_at_mut_checked(rows * row_bytes)?;
+    let first = Band {
+        data: first_data,
+        rows,
+        ..band
+    };
+    let second = Band {
+        data: second_data,
+        first_row: band.first_row + rows,
+        rows: band.rows - rows,
+        ..band
+    };
+    let (first, second) = rayon::join(
+        || share(compute, first, first_scratch),
+        || share(compute, second, second_scratch),
+    );
+    first.and(second)
+}
