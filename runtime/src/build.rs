@@ -34,6 +34,13 @@ use std::vec::Vec;
 use std::{env, fs, io};
 
 /// A model to be compiled into a program.
+///
+/// ```
+/// use sepconv::build::Embed;
+/// let module = Embed::new("network.sepc").module(&sepconv::tiny::WHOLE.0)?;
+/// assert!(module.contains("pub const INPUT_LEN: usize = 192;"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Embed {
     model: PathBuf,
@@ -42,6 +49,12 @@ pub struct Embed {
 }
 
 /// Why a model cannot be compiled in.
+///
+/// ```
+/// use sepconv::build::{Embed, EmbedError};
+/// let error = Embed::new("network.sepc").module(b"not a model").unwrap_err();
+/// assert!(matches!(error, EmbedError::Model(..)) && error.to_string().starts_with("network.sepc: "));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum EmbedError {
@@ -67,6 +80,12 @@ impl core::error::Error for EmbedError {}
 
 impl Embed {
     /// Embeds a `.sepc` file as the module `network`, with kernels of [`OF_TARGET`](crate::kernels::OF_TARGET).
+    ///
+    /// ```
+    /// use sepconv::build::Embed;
+    /// assert!(Embed::new("a.sepc").module(&sepconv::tiny::WHOLE.0)?.contains("/network.sepc"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(model: impl AsRef<Path>) -> Self {
         Self {
             model: model.as_ref().to_path_buf(),
@@ -76,18 +95,37 @@ impl Embed {
     }
 
     /// Another name for the two files in `OUT_DIR`: `NAME.rs` and `NAME.sepc`.
+    ///
+    /// ```
+    /// use sepconv::build::Embed;
+    /// assert!(Embed::new("a.sepc").name("gestures").module(&sepconv::tiny::WHOLE.0)?.contains("/gestures.sepc"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn name(mut self, name: &str) -> Self {
         self.name = name.to_string();
         self
     }
 
     /// The path of another table of kernels, such as `::sepconv::kernels::reference::KERNELS`.
+    ///
+    /// ```
+    /// use sepconv::build::Embed;
+    /// let embed = Embed::new("a.sepc").kernels("::sepconv::kernels::reference::KERNELS");
+    /// assert!(embed.module(&sepconv::tiny::WHOLE.0)?.contains("(::sepconv::kernels::reference::KERNELS).only("));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn kernels(mut self, table: &str) -> Self {
         self.table = table.to_string();
         self
     }
 
     /// Writes the module and the model into `OUT_DIR` and has Cargo run the script again when the model changes.
+    ///
+    /// ```
+    /// use sepconv::build::{Embed, EmbedError};
+    /// let error = Embed::new("missing.sepc").write().unwrap_err();
+    /// assert!(matches!(error, EmbedError::File(..) | EmbedError::NoBuildScript));
+    /// ```
     ///
     /// # Errors
     ///
@@ -107,6 +145,13 @@ impl Embed {
     }
 
     /// The module's text, for the bytes of a model.
+    ///
+    /// ```
+    /// use sepconv::build::Embed;
+    /// let module = Embed::new("a.sepc").module(&sepconv::tiny::WHOLE.0)?;
+    /// assert!(module.contains("Kind::Softmax") && !module.contains("Kind::MaxPool")); // only what the model uses
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -168,6 +213,15 @@ impl Embed {
 }
 
 /// A table that views any model, for whichever processor it is packed. Nothing is run with it.
+///
+/// ```
+/// use sepconv::build::every_layout;
+/// use sepconv::{Model, layout, tiny};
+/// let model = Model::new(&tiny::WHOLE.0)?;
+/// let packed = layout::pack(&model, layout::Target::CortexM4); // not for this machine
+/// assert!(Model::with_kernels(&packed, every_layout()).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn every_layout() -> &'static Kernels {
     static TABLE: std::sync::LazyLock<Kernels> = std::sync::LazyLock::new(|| {
         let layouts: Vec<Layout> = (0..=u8::MAX).filter_map(Layout::from_code).collect();

@@ -8,6 +8,15 @@ use crate::{ALIGNMENT, Band, Element, Rows};
 use core::fmt;
 
 /// Why a run cannot start.
+///
+/// ```
+/// use sepconv::{Aligned, Model, RunError, tiny};
+/// let model = Model::new(&tiny::WHOLE.0)?;
+/// let (mut small, mut scores) = (Aligned([0; 16]), [0; 4]);
+/// let error = model.run(&[0; 192], &mut small.0, &mut scores).unwrap_err();
+/// assert_eq!(error, RunError::ArenaLength { needed: model.arena_len(), given: 16 });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RunError {
@@ -70,6 +79,17 @@ impl Model<'_> {
     /// One inference: copies `input` in, runs, copies the output out. All three are as bytes (int16 values little-endian),
     /// in NHWC order. `arena` has at least [`arena_len`](Self::arena_len) bytes at an address that is a multiple of 16.
     ///
+    /// ```
+    /// use sepconv::{Aligned, Model, tiny};
+    /// let model = Model::new(&tiny::WHOLE.0)?;
+    /// let mut arena = Aligned([0; 2304]);
+    /// let (mut dark, mut bright) = ([0; 4], [0; 4]);
+    /// model.run(&[-128; 192], &mut arena.0, &mut dark)?;
+    /// model.run(&[127; 192], &mut arena.0, &mut bright)?;
+    /// assert_ne!(dark, bright);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`RunError`] if a size or the alignment is wrong; nothing has run then.
@@ -78,6 +98,23 @@ impl Model<'_> {
     }
 
     /// As [`run`](Self::run), telling an observer of every step.
+    ///
+    /// ```
+    /// use sepconv::{Aligned, Model, Observer, tiny};
+    ///
+    /// struct Steps(usize);
+    /// impl Observer for Steps {
+    ///     fn before(&mut self, _operator: usize) {
+    ///         self.0 += 1;
+    ///     }
+    /// }
+    ///
+    /// let model = Model::new(&tiny::WHOLE.0)?;
+    /// let (mut arena, mut steps) = (Aligned([0; 2304]), Steps(0));
+    /// model.run_observed(&[0; 192], &mut arena.0, &mut [0; 4], &mut steps)?;
+    /// assert_eq!(steps.0, model.operator_count());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -128,6 +165,16 @@ impl Model<'_> {
 
     /// The input in the arena, to be filled before [`invoke`](Self::invoke).
     ///
+    /// ```
+    /// use sepconv::{Aligned, Model, tiny};
+    /// let model = Model::new(&tiny::WHOLE.0)?;
+    /// let mut arena = Aligned([0; 2304]);
+    /// model.input_mut(&mut arena.0)?.fill(5); // a camera's DMA could write here
+    /// let scores = model.invoke(&mut arena.0)?;
+    /// assert_eq!(scores.len(), 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`RunError`] if the arena is too small, or if this model's rows are to be pushed.
@@ -143,6 +190,16 @@ impl Model<'_> {
     }
 
     /// Runs on the input that lies in the arena and returns the output, which lies there too.
+    ///
+    /// ```
+    /// use sepconv::{Aligned, Model, tiny};
+    /// let model = Model::new(&tiny::WHOLE.0)?;
+    /// let (mut arena, mut scores) = (Aligned([0; 2304]), [0; 4]);
+    /// model.run(&[5; 192], &mut arena.0, &mut scores)?;
+    /// model.input_mut(&mut arena.0)?.fill(5);
+    /// assert_eq!(model.invoke(&mut arena.0)?, scores); // as run, without copies
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -160,6 +217,15 @@ impl Model<'_> {
     }
 
     /// Starts an inference that takes its input row by row.
+    ///
+    /// ```
+    /// use sepconv::{Aligned, Model, tiny};
+    /// let model = Model::new(&tiny::STREAMED.0)?;
+    /// let mut arena = Aligned([0; 2304]);
+    /// let mut session = model.start(&mut arena.0)?;
+    /// assert_eq!(session.next_rows().map(|rows| rows.len()), Some(8 * 3)); // it wants the first row
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -207,11 +273,37 @@ pub struct Session<'a> {
 impl Session<'_> {
     /// Runs until input rows are needed and returns them to be filled; `None` once the output is complete. A model whose
     /// whole input lies in the arena ([`Model::input_mut`]) asks for none.
+    ///
+    /// ```
+    /// use sepconv::{Aligned, Model, tiny};
+    /// let model = Model::new(&tiny::STREAMED.0)?;
+    /// let mut arena = Aligned([0; 2304]);
+    /// let mut session = model.start(&mut arena.0)?;
+    /// let mut asked = 0;
+    /// while let Some(rows) = session.next_rows() {
+    ///     rows.fill(7);
+    ///     asked += rows.len();
+    /// }
+    /// assert_eq!(asked, model.input().bytes());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn next_rows(&mut self) -> Option<&mut [i8]> {
         self.next_rows_observed(&mut ())
     }
 
     /// As [`next_rows`](Self::next_rows), telling an observer of every step.
+    ///
+    /// ```
+    /// # let model = sepconv::Model::new(&sepconv::tiny::STREAMED.0)?;
+    /// # let mut arena = sepconv::Aligned([0; 2304]);
+    /// let mut session = model.start(&mut arena.0)?;
+    /// let observer = &mut (); // any Observer
+    /// while let Some(rows) = session.next_rows_observed(observer) {
+    ///     rows.fill(7);
+    /// }
+    /// assert_eq!(session.output().len(), 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn next_rows_observed<O: Observer>(&mut self, observer: &mut O) -> Option<&mut [i8]> {
         self.next_rows_with(observer, &mut dispatch)
     }
@@ -233,6 +325,19 @@ impl Session<'_> {
     }
 
     /// The output; complete once [`next_rows`](Self::next_rows) has returned `None`.
+    ///
+    /// ```
+    /// use sepconv::{Aligned, Model, tiny};
+    /// let (mut arena, mut other, mut scores) = (Aligned([0; 2304]), Aligned([0; 2304]), [0; 4]);
+    /// let streamed = Model::new(&tiny::STREAMED.0)?;
+    /// let mut session = streamed.start(&mut arena.0)?;
+    /// while let Some(rows) = session.next_rows() {
+    ///     rows.fill(7);
+    /// }
+    /// Model::new(&tiny::WHOLE.0)?.run(&[7; 192], &mut other.0, &mut scores)?;
+    /// assert_eq!(session.output(), scores); // row by row or whole, the same bytes
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn output(&self) -> &[i8] {
         let output = self.model.output();
         self.arena

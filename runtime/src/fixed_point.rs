@@ -7,6 +7,12 @@
 use fixed::types::I1F31;
 
 /// A real factor `mantissa × 2^shift`.
+///
+/// ```
+/// use sepconv::fixed_point::Multiplier;
+/// let third = Multiplier::from_real(1.0 / 3.0).unwrap();
+/// assert_eq!((third.shift, third.apply(300)), (-1, 100));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Multiplier {
     /// The mantissa: 0 for the factor zero, else in [0.5, 1), or in [0.25, 1) after [`divided_by`](Self::divided_by).
@@ -17,6 +23,11 @@ pub struct Multiplier {
 
 impl Multiplier {
     /// A multiplier from the bits of its mantissa and its shift.
+    ///
+    /// ```
+    /// use sepconv::fixed_point::Multiplier;
+    /// assert_eq!(Multiplier::from_bits(1 << 30, 1), Multiplier::from_real(1.0).unwrap());
+    /// ```
     pub const fn from_bits(mantissa: i32, shift: i8) -> Self {
         Self {
             mantissa: I1F31::from_bits(mantissa),
@@ -61,6 +72,12 @@ impl Multiplier {
     }
 
     /// `value × self`, rounded twice.
+    ///
+    /// ```
+    /// use sepconv::fixed_point::Multiplier;
+    /// let tenth = Multiplier::from_real(0.1).unwrap();
+    /// assert_eq!([44, 46, -44, -46].map(|value| tenth.apply(value)), [4, 5, -4, -5]);
+    /// ```
     #[inline]
     pub fn apply(self, value: i32) -> i32 {
         let left = self.shift.max(0) as u32;
@@ -114,6 +131,12 @@ impl Multiplier {
     }
 
     /// The factor as a real number, for reports.
+    ///
+    /// ```
+    /// use sepconv::fixed_point::Multiplier;
+    /// let tenth = Multiplier::from_real(0.1).unwrap();
+    /// assert!((tenth.to_real() - 0.1).abs() < 1e-10);
+    /// ```
     pub fn to_real(self) -> f64 {
         let mut real = self.mantissa.to_bits() as f64 / 2_147_483_648.0;
         for _ in 0..self.shift.unsigned_abs() {

@@ -36,18 +36,35 @@ pub const MAX_WALK: u64 = 1 << 26;
 /// How many inputs an operator has at most.
 pub const MAX_INPUTS: usize = 4;
 
-/// Declares a record: its fields in order without padding, and its conversions from and to bytes.
+/// Declares a record: its fields in order without padding, each with the byte that it starts at, and its conversions from
+/// and to bytes.
 macro_rules! record {
-    ($(#[$doc:meta])* $name:ident, $size:literal { $($(#[$field_doc:meta])* $field:ident: $kind:ty,)* }) => {
+    ($(#[$doc:meta])* $name:ident, $size:literal { $($(#[$field_doc:meta])* $at:literal $field:ident: $kind:ty,)* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq)]
-        pub struct $name { $($(#[$field_doc])* pub $field: $kind,)* }
+        pub struct $name { $($(#[$field_doc])* #[doc = concat!("(At byte ", $at, ".)")] pub $field: $kind,)* }
+
+        // The documented bytes are the real ones.
+        const _: () = {
+            let mut at = 0;
+            $(
+                assert!(at == $at, concat!(stringify!($field), " does not start where it says"));
+                at += size_of::<$kind>();
+            )*
+            assert!(at == $size);
+        };
 
         impl $name {
             /// The bytes that a record takes in a file.
             pub const SIZE: usize = $size;
 
             /// Reads a record, whatever its values.
+            ///
+            /// ```
+            #[doc = concat!("use sepconv::format::", stringify!($name), ";")]
+            #[doc = concat!("let record = ", stringify!($name), "::from_bytes(&[0; ", stringify!($size), "]);")]
+            #[doc = concat!("assert_eq!(record.to_bytes(), [0; ", stringify!($name), "::SIZE]);")]
+            /// ```
             #[inline]
             pub fn from_bytes(bytes: &[u8; $size]) -> Self {
                 let mut at = 0;
@@ -55,6 +72,12 @@ macro_rules! record {
             }
 
             /// The record as it stands in a file.
+            ///
+            /// ```
+            #[doc = concat!("use sepconv::format::", stringify!($name), ";")]
+            #[doc = concat!("let bytes: [u8; ", stringify!($name), "::SIZE] = core::array::from_fn(|byte| byte as u8);")]
+            #[doc = concat!("assert_eq!(", stringify!($name), "::from_bytes(&bytes).to_bytes(), bytes);")]
+            /// ```
             pub fn to_bytes(&self) -> [u8; $size] {
                 let mut bytes = [0; $size];
                 let mut at = 0;
@@ -105,137 +128,165 @@ impl<T: Field + Copy, const N: usize> Field for [T; N] {
 
 record! {
     /// What a file begins with. Offsets are in bytes from the start of the file.
+    ///
+    /// ```
+    /// use sepconv::{format::Header, tiny};
+    /// let header = Header::from_bytes(tiny::WHOLE.0.first_chunk().unwrap());
+    /// assert_eq!((header.magic, header.file_len as usize), (*b"SEPC", tiny::WHOLE.0.len()));
+    /// ```
     Header, 64 {
         /// [`MAGIC`].
-        magic: [u8; 4],
+        0 magic: [u8; 4],
         /// [`VERSION`].
-        version: u16,
+        4 version: u16,
         /// 0.
-        flags: u16,
+        6 flags: u16,
         /// Bytes of the whole file.
-        file_len: u32,
+        8 file_len: u32,
         /// CRC-32 of all bytes from [`CRC_START`] on.
-        crc32: u32,
+        12 crc32: u32,
         /// Bytes of the arena, scratch included.
-        arena_len: u32,
+        16 arena_len: u32,
         /// Bytes at the end of the arena for the kernels' own use; they start at a multiple of 16.
-        scratch_len: u32,
+        20 scratch_len: u32,
         /// The number of tensors.
-        tensor_count: u16,
+        24 tensor_count: u16,
         /// The number of operators.
-        operator_count: u16,
+        26 operator_count: u16,
         /// The number of steps.
-        step_count: u32,
+        28 step_count: u32,
         /// The tensor that the caller fills.
-        input: u16,
+        32 input: u16,
         /// The tensor that the caller reads.
-        output: u16,
+        34 output: u16,
         /// Where the tensor records are.
-        tensors_offset: u32,
+        36 tensors_offset: u32,
         /// Where the operator records are.
-        operators_offset: u32,
+        40 operators_offset: u32,
         /// Where the steps are.
-        steps_offset: u32,
+        44 steps_offset: u32,
         /// Where the constants are.
-        constants_offset: u32,
+        48 constants_offset: u32,
         /// Bytes of constants.
-        constants_len: u32,
+        52 constants_len: u32,
         /// Where the metadata is.
-        metadata_offset: u32,
+        56 metadata_offset: u32,
         /// Bytes of metadata.
-        metadata_len: u32,
+        60 metadata_len: u32,
     }
 }
 
 record! {
     /// A tensor: `real = scale × (q − zero_point)`.
+    ///
+    /// ```
+    /// use sepconv::{format::{Header, TensorRecord}, tiny};
+    /// let header = Header::from_bytes(tiny::WHOLE.0.first_chunk().unwrap());
+    /// let first = TensorRecord::from_bytes(tiny::WHOLE.0[header.tensors_offset as usize..].first_chunk().unwrap());
+    /// assert_eq!((first.height, first.width, first.channels), (8, 8, 3));
+    /// ```
     TensorRecord, 32 {
         /// 0: int8, 1: int16.
-        element: u8,
+        0 element: u8,
         /// 0.
-        reserved: u8,
+        1 reserved: u8,
         /// The quantized value of the real number zero.
-        zero_point: i16,
+        2 zero_point: i16,
         /// The real size of one quantization step; integer execution never reads it.
-        scale: f32,
+        4 scale: f32,
         /// Rows.
-        height: u32,
+        8 height: u32,
         /// Pixels in a row.
-        width: u32,
+        12 width: u32,
         /// Values in a pixel.
-        channels: u32,
+        16 channels: u32,
         /// Rows that the arena holds at a time.
-        ring_rows: u32,
+        20 ring_rows: u32,
         /// Where the ring starts in the arena.
-        offset: u32,
+        24 offset: u32,
         /// 0.
-        reserved_end: u32,
+        28 reserved_end: u32,
     }
 }
 
 record! {
     /// An operator. Fields that its kind does not use are 0. Offsets are in bytes from the start of the constants.
+    ///
+    /// ```
+    /// let model = sepconv::Model::new(&sepconv::tiny::WHOLE.0)?;
+    /// let record = model.record(1).unwrap();
+    /// assert_eq!((record.kind, record.weights_len), (sepconv::operator::Kind::Depthwise as u8, 8 * 3 * 3));
+    /// # Ok::<(), sepconv::ModelError>(())
+    /// ```
     OperatorRecord, 80 {
         /// A [`Kind`](crate::operator::Kind).
-        kind: u8,
+        0 kind: u8,
         /// How the constants are arranged: a [`Layout`](crate::layout::Layout).
-        layout: u8,
+        1 layout: u8,
         /// Bits of a weight: 8 or 4.
-        weight_bits: u8,
+        2 weight_bits: u8,
         /// 0.
-        reserved: u8,
+        3 reserved: u8,
         /// Input tensors, [`NONE`] from the first unused on.
-        inputs: [u16; MAX_INPUTS],
+        4 inputs: [u16; MAX_INPUTS],
         /// The output tensor.
-        output: u16,
+        12 output: u16,
         /// The least output value.
-        activation_min: i16,
+        14 activation_min: i16,
         /// The greatest output value.
-        activation_max: i16,
+        16 activation_max: i16,
         /// Rows of the window.
-        kernel_height: u16,
+        18 kernel_height: u16,
         /// Columns of the window.
-        kernel_width: u16,
+        20 kernel_width: u16,
         /// Input rows from one output row to the next.
-        stride_height: u8,
+        22 stride_height: u8,
         /// Input columns from one output column to the next.
-        stride_width: u8,
+        23 stride_width: u8,
         /// Input rows from one row of the window to the next.
-        dilation_height: u8,
+        24 dilation_height: u8,
         /// Input columns from one column of the window to the next.
-        dilation_width: u8,
+        25 dilation_width: u8,
         /// Rows of padding above the input.
-        pad_top: u16,
+        26 pad_top: u16,
         /// Columns of padding left of the input.
-        pad_left: u16,
+        28 pad_left: u16,
         /// 0.
-        reserved_end: u16,
+        30 reserved_end: u16,
         /// Where the weights (or the table, or the constant operand) are.
-        weights_offset: u32,
+        32 weights_offset: u32,
         /// Their bytes.
-        weights_len: u32,
+        36 weights_len: u32,
         /// Where the biases are, one an output channel: i32, or i64 with int16 activations.
-        bias_offset: u32,
+        40 bias_offset: u32,
         /// Where the mantissas of the output multipliers are: an i32 (Q31) an output channel.
-        multipliers_offset: u32,
+        44 multipliers_offset: u32,
         /// Where the shifts of the output multipliers are: an i8 an output channel.
-        shifts_offset: u32,
-        /// What else the kind needs; see the kind.
-        params: [i32; 7],
+        48 shifts_offset: u32,
+        /// What else the kind needs; see the kind's parameters in [`crate::operator`], such as
+        /// [`Binary`](crate::operator::Binary).
+        52 params: [i32; 7],
     }
 }
 
 record! {
     /// One step of the schedule: compute rows `first_row .. first_row + rows` of an operator's output.
+    ///
+    /// ```
+    /// let model = sepconv::Model::new(&sepconv::tiny::STREAMED.0)?;
+    /// let first = model.steps().next().unwrap();
+    /// assert_eq!((first.operator, first.rows), (sepconv::format::PUSH_INPUT, 1)); // waits for a row
+    /// # Ok::<(), sepconv::ModelError>(())
+    /// ```
     Step, 8 {
         /// The operator's number, or [`PUSH_INPUT`].
-        operator: u16,
+        0 operator: u16,
         /// 0.
-        reserved: u16,
+        2 reserved: u16,
         /// The first row.
-        first_row: u16,
+        4 first_row: u16,
         /// How many rows.
-        rows: u16,
+        6 rows: u16,
     }
 }
 

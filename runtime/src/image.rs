@@ -5,6 +5,15 @@ use crate::{ALIGNMENT, AlignedVec, Model, crc32::crc32};
 use alloc::vec::Vec;
 
 /// The contents of a `.sepc` file, to be changed and written. Nothing is checked here; [`Model::new`] does that.
+///
+/// ```
+/// use sepconv::{Model, image::Image, tiny};
+/// let mut image = Image::of(&Model::new(&tiny::WHOLE.0)?);
+/// image.metadata = br#"{"classes":["a","b","c","d"]}"#.to_vec();
+/// let file = image.to_bytes();
+/// assert_eq!(Model::new(&file)?.metadata(), image.metadata);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Image {
     /// Bytes of the arena, scratch not included.
@@ -29,6 +38,13 @@ pub struct Image {
 
 impl Image {
     /// The contents of a model.
+    ///
+    /// ```
+    /// # let model = sepconv::Model::new(&sepconv::tiny::WHOLE.0)?;
+    /// let image = sepconv::image::Image::of(&model);
+    /// assert_eq!(image.operators.len(), model.operator_count());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn of(model: &Model) -> Self {
         Self {
             activations_len: (model.arena_len() - model.scratch_len()) as u32,
@@ -46,6 +62,14 @@ impl Image {
     }
 
     /// Appends constants at the next multiple of 16 and returns where they start.
+    ///
+    /// ```
+    /// # let model = sepconv::Model::new(&sepconv::tiny::WHOLE.0)?;
+    /// let mut image = sepconv::image::Image::of(&model);
+    /// let start = image.push_constant(&[1, 2, 3]);
+    /// assert_eq!((start % 16, image.constants.len()), (0, start as usize + 3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn push_constant(&mut self, bytes: &[u8]) -> u32 {
         let start = self.constants.len().next_multiple_of(ALIGNMENT);
         self.constants.resize(start, 0);
@@ -54,6 +78,13 @@ impl Image {
     }
 
     /// The file, at an aligned address so that [`Model::new`] takes it.
+    ///
+    /// ```
+    /// # let model = sepconv::Model::new(&sepconv::tiny::WHOLE.0)?;
+    /// let image = sepconv::image::Image::of(&model);
+    /// assert_eq!(image.to_bytes()[..], sepconv::tiny::WHOLE.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn to_bytes(&self) -> AlignedVec<u8> {
         let mut bytes = alloc::vec![0; Header::SIZE];
         let mut section = |part: &mut dyn Iterator<Item = u8>| {

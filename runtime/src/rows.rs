@@ -5,6 +5,13 @@ use crate::{Element, Shape};
 /// An input of a kernel: a tensor's rows as the arena holds them, seen around the band that is being written.
 ///
 /// Rows that the running step does not need may hold anything; rows that overlap the written band read as empty.
+///
+/// ```
+/// use sepconv::{Element, Rows, Shape};
+/// let values = [1, 2, 3, 4, 5, 6];
+/// let rows = Rows::whole(&values, Shape::new(3, 1, 2), Element::Int8);
+/// assert_eq!(rows.row(1), [3, 4]);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
     /// The arena below the written band.
@@ -27,6 +34,12 @@ pub struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     /// A whole tensor that lies in a slice by itself, for tests and benches of kernels.
+    ///
+    /// ```
+    /// use sepconv::{Element, Rows, Shape};
+    /// let rows = Rows::whole(&[1, 2, 3, 4], Shape::new(2, 1, 2), Element::Int8);
+    /// assert_eq!((rows.row(0), rows.row(1)), (&[1, 2][..], &[3, 4][..]));
+    /// ```
     pub fn whole(values: &'a [i8], shape: Shape, element: Element) -> Self {
         Self {
             below: values,
@@ -53,12 +66,25 @@ impl<'a> Rows<'a> {
     };
 
     /// Row `y`: `width × channels` values, as bytes.
+    ///
+    /// ```
+    /// use sepconv::{Element, Rows, Shape};
+    /// let rows = Rows::whole(&[1, 2, 3, 4], Shape::new(1, 2, 1), Element::Int16);
+    /// assert_eq!(rows.row(0).len(), 4); // two values of two bytes
+    /// ```
     #[inline]
     pub fn row(&self, y: usize) -> &'a [i8] {
         self.slice(y, self.row_bytes)
     }
 
     /// Rows from `y` on that lie one after the other, at most `rows` of them and at least one, as one slice.
+    ///
+    /// ```
+    /// use sepconv::{Element, Rows, Shape};
+    /// let values = [1, 2, 3, 4, 5, 6];
+    /// let rows = Rows::whole(&values, Shape::new(3, 1, 2), Element::Int8);
+    /// assert_eq!(rows.span(1, 2), [3, 4, 5, 6]);
+    /// ```
     #[inline]
     pub fn span(&self, y: usize, rows: usize) -> &'a [i8] {
         let until_wrap = self.ring_rows - self.slot(y);
@@ -88,6 +114,16 @@ impl<'a> Rows<'a> {
 }
 
 /// An output of a kernel: consecutive rows to be computed, one after the other.
+///
+/// ```
+/// use sepconv::{Band, Element, Shape};
+/// let mut data = [0; 4];
+/// let mut band = Band { data: &mut data, first_row: 6, rows: 2, shape: Shape::new(9, 1, 2), element: Element::Int8 };
+/// for (y, row) in band.rows_mut() {
+///     row.fill(y as i8);
+/// }
+/// assert_eq!(data, [6, 6, 7, 7]);
+/// ```
 #[derive(Debug)]
 pub struct Band<'a> {
     /// `rows × width × channels` values, as bytes.
@@ -104,12 +140,27 @@ pub struct Band<'a> {
 
 impl Band<'_> {
     /// Bytes of a row.
+    ///
+    /// ```
+    /// use sepconv::{Band, Element, Shape};
+    /// let mut data = [0; 4];
+    /// let band = Band { data: &mut data, first_row: 6, rows: 2, shape: Shape::new(9, 1, 2), element: Element::Int8 };
+    /// assert_eq!(band.row_bytes(), 2);
+    /// ```
     #[inline]
     pub fn row_bytes(&self) -> usize {
         self.shape.row_values() * self.element.bytes()
     }
 
     /// The rows to compute with their numbers.
+    ///
+    /// ```
+    /// use sepconv::{Band, Element, Shape};
+    /// let mut data = [0; 4];
+    /// let mut band = Band { data: &mut data, first_row: 6, rows: 2, shape: Shape::new(9, 1, 2), element: Element::Int8 };
+    /// let numbers: Vec<usize> = band.rows_mut().map(|(y, _)| y).collect();
+    /// assert_eq!(numbers, [6, 7]);
+    /// ```
     #[inline]
     pub fn rows_mut(&mut self) -> impl Iterator<Item = (usize, &mut [i8])> {
         // A row of no bytes cannot be: the model view refuses empty shapes.

@@ -2,6 +2,12 @@
 
 /// Height, width and channels of a tensor in NHWC order with one batch: element (y, x, c) is number
 /// `(y * width + x) * channels + c`. A vector of n values is 1 × 1 × n.
+///
+/// ```
+/// use sepconv::Shape;
+/// let image = Shape::new(8, 8, 3);
+/// assert_eq!((image.values(), image.to_string()), (192, "8x8x3".to_string()));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Shape {
     /// Rows.
@@ -14,6 +20,10 @@ pub struct Shape {
 
 impl Shape {
     /// A shape of `height` rows of `width` pixels of `channels` values.
+    ///
+    /// ```
+    /// assert_eq!(sepconv::Shape::new(2, 3, 4).width, 3);
+    /// ```
     pub const fn new(height: u32, width: u32, channels: u32) -> Self {
         Self {
             height,
@@ -23,21 +33,37 @@ impl Shape {
     }
 
     /// A vector: one pixel of `channels` values.
+    ///
+    /// ```
+    /// assert_eq!(sepconv::Shape::vector(10), sepconv::Shape::new(1, 1, 10));
+    /// ```
     pub const fn vector(channels: u32) -> Self {
         Self::new(1, 1, channels)
     }
 
     /// The number of values in a row.
+    ///
+    /// ```
+    /// assert_eq!(sepconv::Shape::new(2, 3, 4).row_values(), 12);
+    /// ```
     pub const fn row_values(&self) -> usize {
         self.width as usize * self.channels as usize
     }
 
     /// The number of values.
+    ///
+    /// ```
+    /// assert_eq!(sepconv::Shape::new(2, 3, 4).values(), 24);
+    /// ```
     pub const fn values(&self) -> usize {
         self.height as usize * self.row_values()
     }
 
     /// The number of pixels.
+    ///
+    /// ```
+    /// assert_eq!(sepconv::Shape::new(2, 3, 4).pixels(), 6);
+    /// ```
     pub const fn pixels(&self) -> usize {
         self.height as usize * self.width as usize
     }
@@ -50,6 +76,12 @@ impl core::fmt::Display for Shape {
 }
 
 /// The type of a tensor's values.
+///
+/// ```
+/// use sepconv::{Element, Model, tiny};
+/// assert_eq!(Model::new(&tiny::WHOLE.0)?.input().element, Element::Int8);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Element {
     /// Signed 8-bit integers.
@@ -60,6 +92,11 @@ pub enum Element {
 
 impl Element {
     /// Bytes a value takes.
+    ///
+    /// ```
+    /// use sepconv::Element;
+    /// assert_eq!((Element::Int8.bytes(), Element::Int16.bytes()), (1, 2));
+    /// ```
     pub const fn bytes(self) -> usize {
         match self {
             Element::Int8 => 1,

@@ -8,6 +8,12 @@ use crate::{AlignedVec, Band, Element, Rows, Shape};
 use alloc::vec::Vec;
 
 /// An operator on which a table differs from the specification.
+///
+/// ```
+/// use sepconv::kernels::{equality, reference};
+/// let difference = equality::check(&reference::KERNELS, 1, 3).err();
+/// assert!(difference.is_none(), "{difference:?}"); // the specification equals itself
+/// ```
 #[derive(Clone, Debug)]
 pub struct Difference {
     /// The operator.
@@ -22,6 +28,12 @@ pub struct Difference {
 
 /// Compares a table with the specification on `count` operators of each kind, with int8 activations and weights. Returns
 /// how many operators were compared in a packed layout.
+///
+/// ```
+/// use sepconv::kernels::{best, equality};
+/// let packed = equality::check(best(), 1, 3).expect("kernels equal the specification");
+/// println!("{packed} operators in a packed layout");
+/// ```
 ///
 /// # Errors
 ///
@@ -44,6 +56,21 @@ pub fn check(kernels: &Kernels, seed: u32, count: u32) -> Result<usize, Differen
 }
 
 /// Compares a table with the specification on one operator whose values `seed` decides. Returns whether it was packed.
+///
+/// ```
+/// use sepconv::kernels::{best, equality};
+/// use sepconv::operator::{Kind, Window};
+/// use sepconv::{Element, Shape, layout::LinearShape};
+/// let shape = LinearShape {
+///     kind: Kind::Pointwise,
+///     window: Window::UNIT,
+///     element: Element::Int8,
+///     weight_bits: 8,
+///     input: Shape::new(3, 5, 17),
+///     output: Shape::new(3, 5, 9),
+/// };
+/// assert!(equality::compare(best(), &shape, 1).is_ok());
+/// ```
 ///
 /// # Errors
 ///

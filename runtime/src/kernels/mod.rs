@@ -29,6 +29,11 @@ pub type BinaryKernel = fn(&Binary, &Rows, &Rows, &mut Band);
 pub type UnaryKernel<P> = fn(&P, &Rows, &mut Band);
 
 /// Kernels of a linear operator, by the types of activations and weights.
+///
+/// ```
+/// use sepconv::kernels::reference;
+/// assert!(reference::KERNELS.convolution.int4.is_some());
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct LinearKernels {
     /// int8 activations, int8 weights.
@@ -48,6 +53,12 @@ impl LinearKernels {
     };
 
     /// The kernel for int16 (`wide`) or int8 activations and weights of so many bits.
+    ///
+    /// ```
+    /// use sepconv::kernels::{LinearKernels, reference};
+    /// assert!(reference::KERNELS.pointwise.of(true, 8).is_some()); // int16 activations
+    /// assert!(LinearKernels::NONE.of(false, 8).is_none());
+    /// ```
     #[inline]
     pub fn of(&self, wide: bool, weight_bits: u8) -> Option<LinearKernel> {
         match (wide, weight_bits) {
@@ -59,6 +70,11 @@ impl LinearKernels {
 }
 
 /// Kernels of an operator, by the type of activations.
+///
+/// ```
+/// use sepconv::kernels::reference;
+/// assert!(reference::KERNELS.add.int16.is_some());
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ElementKernels<K> {
     /// int8 activations.
@@ -75,6 +91,12 @@ impl<K: Copy> ElementKernels<K> {
     };
 
     /// The kernel for int16 (`wide`) or int8 activations.
+    ///
+    /// ```
+    /// use sepconv::kernels::{BinaryKernel, ElementKernels, reference};
+    /// assert!(reference::KERNELS.add.of(false).is_some());
+    /// assert!(ElementKernels::<BinaryKernel>::NONE.of(false).is_none());
+    /// ```
     #[inline]
     pub fn of(&self, wide: bool) -> Option<K> {
         if wide { self.int16 } else { self.int8 }
@@ -82,6 +104,13 @@ impl<K: Copy> ElementKernels<K> {
 }
 
 /// One instruction set's kernels.
+///
+/// ```
+/// use sepconv::kernels::Kernels;
+/// // A table that can do nothing but reshape.
+/// static KERNELS: Kernels = Kernels { reshape: sepconv::kernels::reference::KERNELS.reshape, ..Kernels::NONE };
+/// assert!(sepconv::Model::with_kernels(&sepconv::tiny::WHOLE.0, &KERNELS).is_err());
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Kernels {
     /// The name that `--isa` and reports use.
@@ -159,6 +188,13 @@ impl Kernels {
 }
 
 /// All tables compiled in for this processor family, the most capable last. The machine may not have all of them.
+///
+/// ```
+/// use sepconv::kernels::ALL;
+/// assert_eq!(ALL[0].name, "reference");
+/// let names: Vec<&str> = ALL.iter().filter(|table| (table.available)()).map(|table| table.name).collect();
+/// println!("this machine runs {names:?}");
+/// ```
 pub static ALL: &[&Kernels] = &[
     &reference::KERNELS,
     #[cfg(sepconv_arm = "dsp")]
@@ -172,12 +208,23 @@ pub static ALL: &[&Kernels] = &[
 ];
 
 /// The best table that this machine can run.
+///
+/// ```
+/// let best = sepconv::kernels::best();
+/// assert!((best.available)());
+/// ```
 pub fn best() -> &'static Kernels {
     let available = ALL.iter().rev().find(|kernels| (kernels.available)());
     available.copied().unwrap_or(&reference::KERNELS)
 }
 
 /// The table of a name, whether this machine can run it or not.
+///
+/// ```
+/// use sepconv::kernels::by_name;
+/// assert_eq!(by_name("reference").map(|table| table.name), Some("reference"));
+/// assert!(by_name("abacus").is_none());
+/// ```
 pub fn by_name(name: &str) -> Option<&'static Kernels> {
     ALL.iter().find(|kernels| kernels.name == name).copied()
 }

@@ -6,6 +6,10 @@ use crate::{Element, Model};
 
 /// The best table that every machine of the compiler's target has. On a microcontroller that is the best there is; where
 /// an operating system runs, the processor's abilities are known only at run time ([`best`](super::best)).
+///
+/// ```
+/// assert!((sepconv::kernels::OF_TARGET.available)());
+/// ```
 pub static OF_TARGET: &Kernels = if cfg!(target_os = "none") {
     ALL[ALL.len() - 1]
 } else {
@@ -13,6 +17,12 @@ pub static OF_TARGET: &Kernels = if cfg!(target_os = "none") {
 };
 
 /// A kernel that some model needs.
+///
+/// ```
+/// use sepconv::{Element, kernels::KernelUse, operator::Kind};
+/// let softmax = KernelUse { kind: Kind::Softmax, element: Element::Int8, weight_bits: 0 };
+/// assert_ne!(softmax, KernelUse { kind: Kind::Mean, ..softmax });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct KernelUse {
     /// The operator's kind.
@@ -25,6 +35,14 @@ pub struct KernelUse {
 
 impl KernelUse {
     /// The kernels that a model needs, one for each operator.
+    ///
+    /// ```
+    /// # let model = sepconv::Model::new(&sepconv::tiny::WHOLE.0)?;
+    /// use sepconv::{kernels::KernelUse, operator::Kind};
+    /// let kinds: Vec<Kind> = KernelUse::of_model(&model).map(|used| used.kind).collect();
+    /// assert_eq!(kinds[..3], [Kind::Convolution, Kind::Depthwise, Kind::Pointwise]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn of_model<'a>(model: &'a Model) -> impl Iterator<Item = KernelUse> + 'a {
         (0..model.operator_count()).filter_map(|number| {
             let record = model.record(number)?;

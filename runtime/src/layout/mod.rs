@@ -20,6 +20,11 @@ use crate::operator::{Kind, Window};
 use crate::{Element, Shape};
 
 /// How an operator's constants are arranged. Every layout but [`Layout::Plain`] belongs to one kernel family.
+///
+/// ```
+/// use sepconv::layout::Layout;
+/// assert_eq!(Layout::Plain as u8, 0);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Layout {
@@ -34,6 +39,21 @@ pub enum Layout {
 }
 
 /// What decides the size of a linear operator's constants.
+///
+/// ```
+/// use sepconv::layout::{Layout, LinearShape, Target};
+/// use sepconv::operator::{Kind, Window};
+/// use sepconv::{Element, Shape};
+/// let shape = LinearShape {
+///     kind: Kind::Pointwise,
+///     window: Window::UNIT,
+///     element: Element::Int8,
+///     weight_bits: 8,
+///     input: Shape::new(8, 8, 16),
+///     output: Shape::new(8, 8, 24),
+/// };
+/// assert_eq!(Target::Plain.layout(&shape), Layout::Plain);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinearShape {
     /// Convolution, depthwise, pointwise or fully connected.
@@ -52,6 +72,21 @@ pub struct LinearShape {
 
 impl LinearShape {
     /// Weights that contribute to one output value.
+    ///
+    /// ```
+    /// # use sepconv::layout::{Layout, LinearShape, Target};
+    /// # use sepconv::operator::{Kind, Window};
+    /// # use sepconv::{Element, Shape};
+    /// # let shape = LinearShape {
+    /// #     kind: Kind::Pointwise,
+    /// #     window: Window::UNIT,
+    /// #     element: Element::Int8,
+    /// #     weight_bits: 8,
+    /// #     input: Shape::new(8, 8, 16),
+    /// #     output: Shape::new(8, 8, 24),
+    /// # };
+    /// assert_eq!(shape.weights_per_channel(), 16); // one for each input channel
+    /// ```
     pub fn weights_per_channel(&self) -> usize {
         let taps = self.window.kernel_height * self.window.kernel_width;
         match self.kind {
@@ -64,6 +99,12 @@ impl LinearShape {
 
 impl Layout {
     /// The layout of a code; `None` for codes of no layout.
+    ///
+    /// ```
+    /// use sepconv::layout::Layout;
+    /// assert_eq!(Layout::from_code(16), Some(Layout::CortexM4));
+    /// assert_eq!(Layout::from_code(200), None);
+    /// ```
     pub fn from_code(code: u8) -> Option<Self> {
         match code {
             0 => Some(Layout::Plain),
@@ -76,6 +117,22 @@ impl Layout {
 
     /// Bytes of a packed operator's block of constants; `None` if this layout does not hold such an operator, and for
     /// the plain layout, which has no block.
+    ///
+    /// ```
+    /// # use sepconv::layout::{Layout, LinearShape, Target};
+    /// # use sepconv::operator::{Kind, Window};
+    /// # use sepconv::{Element, Shape};
+    /// # let shape = LinearShape {
+    /// #     kind: Kind::Pointwise,
+    /// #     window: Window::UNIT,
+    /// #     element: Element::Int8,
+    /// #     weight_bits: 8,
+    /// #     input: Shape::new(8, 8, 16),
+    /// #     output: Shape::new(8, 8, 24),
+    /// # };
+    /// assert_eq!(Layout::Plain.packed_len(&shape), None);
+    /// assert!(Layout::CortexM4.packed_len(&shape) > Some(16 * 24)); // weights, biases and multipliers
+    /// ```
     pub fn packed_len(self, shape: &LinearShape) -> Option<usize> {
         match self {
             Layout::Plain => None,
@@ -86,6 +143,22 @@ impl Layout {
     }
 
     /// Bytes of scratch memory that this layout's kernel needs.
+    ///
+    /// ```
+    /// # use sepconv::layout::{Layout, LinearShape, Target};
+    /// # use sepconv::operator::{Kind, Window};
+    /// # use sepconv::{Element, Shape};
+    /// # let shape = LinearShape {
+    /// #     kind: Kind::Pointwise,
+    /// #     window: Window::UNIT,
+    /// #     element: Element::Int8,
+    /// #     weight_bits: 8,
+    /// #     input: Shape::new(8, 8, 16),
+    /// #     output: Shape::new(8, 8, 24),
+    /// # };
+    /// assert_eq!(Layout::Plain.scratch_len(&shape), 0);
+    /// assert!(Layout::CortexM4.scratch_len(&shape) > 0);
+    /// ```
     pub fn scratch_len(self, shape: &LinearShape) -> usize {
         match self {
             Layout::Plain => 0,
@@ -97,6 +170,11 @@ impl Layout {
 }
 
 /// What a model is packed for: it says which layout each operator gets.
+///
+/// ```
+/// use sepconv::layout::Target;
+/// assert_eq!(sepconv::kernels::reference::KERNELS.target, Target::Plain);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
     /// Any processor: all plain.
@@ -109,6 +187,11 @@ pub enum Target {
 
 impl Target {
     /// The target of a bare-metal processor, by the compiler's names of its target and its processor.
+    ///
+    /// ```
+    /// use sepconv::layout::Target;
+    /// assert_eq!(Target::of_processor("thumbv7em-none-eabihf", "cortex-m4"), Target::CortexM4);
+    /// ```
     pub fn of_processor(target: &str, cpu: &str) -> Self {
         match (target.split('-').next().unwrap_or(""), cpu) {
             ("thumbv8m.main", "cortex-m33" | "cortex-m35p") | ("thumbv7em", _) => Target::CortexM4,
@@ -117,6 +200,21 @@ impl Target {
     }
 
     /// The layout of an operator on this target.
+    ///
+    /// ```
+    /// # use sepconv::layout::{Layout, LinearShape, Target};
+    /// # use sepconv::operator::{Kind, Window};
+    /// # use sepconv::{Element, Shape};
+    /// # let shape = LinearShape {
+    /// #     kind: Kind::Pointwise,
+    /// #     window: Window::UNIT,
+    /// #     element: Element::Int8,
+    /// #     weight_bits: 8,
+    /// #     input: Shape::new(8, 8, 16),
+    /// #     output: Shape::new(8, 8, 24),
+    /// # };
+    /// assert_eq!(Target::CortexM4.layout(&shape), Layout::CortexM4);
+    /// ```
     pub fn layout(self, shape: &LinearShape) -> Layout {
         match self {
             Target::CortexM4 if cortex_m4::holds(shape) => Layout::CortexM4,

@@ -8,6 +8,15 @@ use alloc::vec::Vec;
 
 /// The file of a model in the plain layout, rearranged for a target: operators whose layout on the target is not plain
 /// get their block of constants, and the arena gains the scratch memory that their kernels need.
+///
+/// ```
+/// use sepconv::layout::pack;
+/// use sepconv::{Model, kernels, tiny};
+/// let kernels = kernels::best();
+/// let file = pack(&Model::new(&tiny::WHOLE.0)?, kernels.target);
+/// assert!(Model::with_kernels(&file, kernels).is_ok()); // with the kernels that it is packed for
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn pack(model: &Model, target: Target) -> AlignedVec<u8> {
     let mut image = Image::of(model);
     let plain = core::mem::take(&mut image.constants);
@@ -65,6 +74,25 @@ pub fn pack(model: &Model, target: Target) -> AlignedVec<u8> {
 
 /// The block of constants of one operator with plain constants; `None` if it stays plain, because the layout is the plain
 /// one or because the operator's values do not fit the layout.
+///
+/// ```
+/// # let model = sepconv::Model::new(&sepconv::tiny::WHOLE.0)?;
+/// use sepconv::layout::{Layout, LinearShape, pack_operator};
+/// use sepconv::operator::Operator;
+/// let Some((kind, Operator::Pointwise(linear))) = model.operator(2) else { panic!("not pointwise") };
+/// let (input, output) = (model.tensor(2), model.tensor(3));
+/// let shape = LinearShape {
+///     kind,
+///     window: linear.window,
+///     element: input.element,
+///     weight_bits: linear.weight_bits,
+///     input: input.shape,
+///     output: output.shape,
+/// };
+/// let block = pack_operator(Layout::CortexM4, &linear, &shape).unwrap();
+/// assert_eq!(Some(block.len()), Layout::CortexM4.packed_len(&shape));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn pack_operator(layout: Layout, linear: &Linear, shape: &LinearShape) -> Option<Vec<u8>> {
     match layout {
         Layout::Plain => None,

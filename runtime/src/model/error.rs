@@ -3,6 +3,13 @@
 use core::fmt;
 
 /// Why a file is no model that can be run here.
+///
+/// ```
+/// use sepconv::{Model, ModelError};
+/// let error = Model::new(b"PK").unwrap_err();
+/// assert_eq!(error, ModelError::Truncated);
+/// assert!(!error.to_string().is_empty());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ModelError {

@@ -6,6 +6,12 @@ use core::ops::Range;
 
 /// The geometry of a sliding window. Output (y, x) reads input rows `y × stride_height − pad_top + k × dilation_height`
 /// for k in `0..kernel_height`, and columns likewise; what lies outside the input is padding.
+///
+/// ```
+/// use sepconv::operator::Window;
+/// let window = Window { kernel_height: 3, kernel_width: 3, pad_top: 1, pad_left: 1, ..Window::UNIT };
+/// assert_eq!(window.kernel_rows(0, 8), 1..3); // the first row of the window lies above the image
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// Rows of the window.
@@ -40,6 +46,12 @@ impl Window {
     };
 
     /// The rows of the window that lie within an input of `height` rows, for output row `y`. The others are padding.
+    ///
+    /// ```
+    /// use sepconv::operator::Window;
+    /// let window = Window { kernel_height: 3, kernel_width: 3, pad_top: 1, pad_left: 1, ..Window::UNIT };
+    /// assert_eq!((window.kernel_rows(0, 8), window.kernel_rows(4, 8), window.kernel_rows(7, 8)), (1..3, 0..3, 0..2));
+    /// ```
     #[inline]
     pub fn kernel_rows(&self, y: usize, height: u32) -> Range<usize> {
         let origin = y * self.stride_height;
@@ -53,6 +65,12 @@ impl Window {
     }
 
     /// The columns of the window that lie within an input of `width` columns, for output column `x`.
+    ///
+    /// ```
+    /// use sepconv::operator::Window;
+    /// let window = Window { kernel_height: 3, kernel_width: 3, pad_top: 1, pad_left: 1, ..Window::UNIT };
+    /// assert_eq!(window.kernel_columns(0, 8), 1..3);
+    /// ```
     #[inline]
     pub fn kernel_columns(&self, x: usize, width: u32) -> Range<usize> {
         let origin = x * self.stride_width;
@@ -67,6 +85,12 @@ impl Window {
 
     /// The input row that row `k` of the window reads for output row `y`; `k` is one of
     /// [`kernel_rows`](Self::kernel_rows).
+    ///
+    /// ```
+    /// use sepconv::operator::Window;
+    /// let window = Window { kernel_height: 3, kernel_width: 3, pad_top: 1, pad_left: 1, ..Window::UNIT };
+    /// assert_eq!(window.input_row(5, 0), 4);
+    /// ```
     #[inline]
     pub fn input_row(&self, y: usize, k: usize) -> usize {
         (y * self.stride_height + k * self.dilation_height).saturating_sub(self.pad_top)
@@ -74,6 +98,12 @@ impl Window {
 
     /// The input column that column `k` of the window reads for output column `x`; `k` is one of
     /// [`kernel_columns`](Self::kernel_columns).
+    ///
+    /// ```
+    /// use sepconv::operator::Window;
+    /// let window = Window { kernel_height: 3, kernel_width: 3, pad_top: 1, pad_left: 1, ..Window::UNIT };
+    /// assert_eq!(window.input_column(5, 2), 6);
+    /// ```
     #[inline]
     pub fn input_column(&self, x: usize, k: usize) -> usize {
         (x * self.stride_width + k * self.dilation_width).saturating_sub(self.pad_left)
@@ -108,6 +138,14 @@ fn within(origin: usize, kernel: usize, dilation: usize, pad: usize, limit: u32)
 
 /// The rows `from..to` of input number `number` (of shape `input`) that an operator reads to compute rows
 /// `first..first + rows` of its output. Operators that mix all rows read all of them.
+///
+/// ```
+/// # let model = sepconv::Model::new(&sepconv::tiny::WHOLE.0)?;
+/// use sepconv::operator::input_rows;
+/// let (_, convolution) = model.operator(0).unwrap();
+/// assert_eq!(input_rows(&convolution, 0, model.input().shape, 3, 2), (2, 6)); // a row more on either side
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn input_rows(
     operator: &Operator,
     number: usize,

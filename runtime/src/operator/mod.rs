@@ -16,6 +16,11 @@ pub use parameters::{
 pub(crate) use decode::{ZeroPoints, decode};
 
 /// The kind of an operator, as a file stores it.
+///
+/// ```
+/// use sepconv::operator::Kind;
+/// assert_eq!((Kind::Depthwise as u8, Kind::Depthwise.name()), (2, "depthwise"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Kind {
@@ -59,6 +64,11 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order of their codes.
+    ///
+    /// ```
+    /// use sepconv::operator::Kind;
+    /// assert!(Kind::ALL.iter().zip(1..).all(|(kind, code)| *kind as u8 == code));
+    /// ```
     pub const ALL: [Kind; 18] = [
         Kind::Convolution,
         Kind::Depthwise,
@@ -81,11 +91,20 @@ impl Kind {
     ];
 
     /// The kind of a code; `None` for codes of no kind.
+    ///
+    /// ```
+    /// use sepconv::operator::Kind;
+    /// assert_eq!((Kind::from_code(13), Kind::from_code(0)), (Some(Kind::Softmax), None));
+    /// ```
     pub fn from_code(code: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u8 == code)
     }
 
     /// The name that reports use.
+    ///
+    /// ```
+    /// assert_eq!(sepconv::operator::Kind::FullyConnected.name(), "fully connected");
+    /// ```
     pub const fn name(self) -> &'static str {
         match self {
             Kind::Convolution => "convolution",
@@ -111,6 +130,14 @@ impl Kind {
 }
 
 /// An operator with its parameters.
+///
+/// ```
+/// # let model = sepconv::Model::new(&sepconv::tiny::WHOLE.0)?;
+/// use sepconv::operator::Operator;
+/// let last = model.operator(model.operator_count() - 1);
+/// assert!(matches!(last, Some((_, Operator::Softmax(softmax))) if softmax.difference_min < 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Operator<'m> {
     /// See [`Kind::Convolution`].

@@ -18,6 +18,13 @@ use crate::layout::{Layout, Target};
 use arithmetic::{Int4, Int8, Int16};
 
 /// Kernels for every operator, in the plain layout.
+///
+/// ```
+/// use sepconv::{Model, kernels::reference, tiny};
+/// let model = Model::with_kernels(&tiny::WHOLE.0, &reference::KERNELS)?;
+/// assert_eq!(model.kernels().name, "reference");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub static KERNELS: Kernels = Kernels {
     name: "reference",
     available: || true,
