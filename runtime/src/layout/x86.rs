@@ -17,11 +17,14 @@ pub(crate) const MAX_KERNEL: usize = 16;
 
 /// Constants of a group, in the order of its lanes, as a kernel reads them (native byte order: x86 is little-endian).
 ///
-/// [`fast`](Self::fast) says that for every channel and every input the output is
+/// [`FAST`](Self::FAST) says that for every channel and every input the output is
 /// `(high + (accumulator >> 31)) >> shift`, where `high` is the high half of
 /// `2 × accumulator × mantissa + rounding` in 64 bits, without any overflow. This is the doubling high multiply
 /// (`rounding` holds its half, 2^31) followed by the rounding right shift: with 2^(shift−1) added before shifting, ties
 /// go up; one less for negative values makes them go away from zero. `rounding` holds that 2^(shift−1) as well.
+///
+/// Multipliers of 1 and above shift left or not at all, which takes two more steps: the accumulator first goes left by
+/// [`left`](Self::left), and only the lanes of [`tie`](Self::tie) take one off negative values.
 #[repr(C)]
 pub(crate) struct GroupConstants {
     /// Bias less the correction for unsigned activations and the input zero point.
@@ -34,10 +37,14 @@ pub(crate) struct GroupConstants {
     pub rounding_even: [i64; GROUP / 2],
     /// Rounding of lanes 1, 3, 5...
     pub rounding_odd: [i64; GROUP / 2],
-    /// Right shifts; negative ones are left shifts (never in a fast group).
+    /// Right shifts.
     pub shift: [i32; GROUP],
-    /// 1 if the formula above holds for the whole group.
-    pub fast: i32,
+    /// Left shifts.
+    pub left: [i32; GROUP],
+    /// −1 where there is a right shift, else 0.
+    pub tie: [i32; GROUP],
+    /// Which formula holds for the whole group: [`FAST`](Self::FAST), [`LEFT`](Self::LEFT) or neither.
+    pub formula: i32,
     /// 0, to the next multiple of 64.
     pub reserved: [i32; GROUP - 1],
 }
@@ -45,6 +52,10 @@ pub(crate) struct GroupConstants {
 impl GroupConstants {
     /// Bytes in a packed block.
     pub const SIZE: usize = size_of::<Self>();
+    /// All lanes shift right.
+    pub const FAST: i32 = 1;
+    /// Some lanes shift left or not at all.
+    pub const LEFT: i32 = 2;
 }
 
 /// Weight number `index` of an operator with plain constants.
@@ -89,7 +100,7 @@ pub(crate) fn push_constants(
 ) {
     let (mut bias, mut mantissa, mut rounding, mut shift) =
         ([0i32; GROUP], [0i64; GROUP], [0i64; GROUP], [1i32; GROUP]);
-    let mut fast = true;
+    let (mut fast, mut in_range) = (true, true);
     for (lane, channel) in lanes.iter().enumerate() {
         let Some((channel, sums)) = channel else { continue };
         let plain_bias = linear.bias(*channel);
@@ -109,7 +120,8 @@ pub(crate) fn push_constants(
                 0
             };
         let greatest = sums.magnitude * 255 + (plain_bias as i64).abs();
-        fast &= shift[lane] > 0 && greatest < 1 << 30;
+        fast &= shift[lane] > 0;
+        in_range &= greatest << (-shift[lane]).max(0) < 1 << 30;
     }
     let every_other = |values: &[i64; GROUP], first| -> [i64; GROUP / 2] {
         core::array::from_fn(|i| values[2 * i + first])
@@ -124,7 +136,17 @@ pub(crate) fn push_constants(
             );
         }
     }
-    block.extend(shift.iter().flat_map(|value| value.to_le_bytes()));
-    block.extend((fast as i32).to_le_bytes());
+    let right = shift.map(|shift| shift.max(0));
+    let left = shift.map(|shift| (-shift).max(0));
+    let tie = shift.map(|shift| -((shift > 0) as i32));
+    for values in [right, left, tie] {
+        block.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    }
+    let formula = match (in_range, fast) {
+        (false, _) => 0,
+        (true, true) => GroupConstants::FAST,
+        (true, false) => GroupConstants::LEFT,
+    };
+    block.extend(formula.to_le_bytes());
     block.resize(block.len() + 4 * (GROUP - 1), 0);
 }

@@ -26,6 +26,9 @@ pub(crate) const ROWS: usize = 4;
 /// Output columns that the kernel computes from one preparation of inputs.
 pub(crate) const SEGMENT: usize = 32;
 
+/// Output columns that the kernel computes at the same time.
+pub(crate) const TOGETHER: usize = 4;
+
 /// Whether this layout holds such an operator.
 pub(crate) fn holds(shape: &LinearShape) -> bool {
     shape.kind == Kind::Depthwise
@@ -56,10 +59,15 @@ pub(crate) fn segment_columns(window: &Window, outputs: usize) -> usize {
         + 1
 }
 
-/// Bytes of scratch memory: interleaved input columns from the first multiple of 64 on.
+/// Bytes of the interleaved input columns of a segment of rows of so many output columns.
+pub(crate) fn prepared_len(window: &Window, width: usize) -> usize {
+    let outputs = SEGMENT.min(width).next_multiple_of(TOGETHER);
+    segment_columns(window, outputs) * row_groups(window) * BLOCK * ROWS
+}
+
+/// Bytes of scratch memory: from the first multiple of 64 on, interleaved input columns, then a segment's outputs.
 pub(crate) fn scratch_len(shape: &LinearShape) -> usize {
-    let outputs = SEGMENT.min(shape.output.width as usize);
-    64 + segment_columns(&shape.window, outputs) * row_groups(&shape.window) * BLOCK * ROWS
+    64 + prepared_len(&shape.window, shape.output.width as usize) + SEGMENT * BLOCK
 }
 
 /// The block of constants.

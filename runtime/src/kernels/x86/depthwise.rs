@@ -4,10 +4,12 @@
 //! interleaved once: each 32-bit lane then holds four vertical taps of a channel, and one instruction multiplies and adds
 //! them. What is padding is prepared as the input zero point.
 
-use super::requantize::Output;
+use super::requantize::{Output, Scales};
 use super::vector::Vector;
 use crate::layout::x86::{GroupConstants, MAX_KERNEL};
-use crate::layout::x86_depthwise::{BLOCK, ROWS, SEGMENT, block_len, row_groups, segment_columns};
+use crate::layout::x86_depthwise::{
+    BLOCK, ROWS, SEGMENT, TOGETHER, block_len, prepared_len, row_groups, segment_columns,
+};
 use crate::operator::Linear;
 use crate::{Band, Rows};
 
@@ -32,12 +34,12 @@ pub(super) unsafe fn depthwise<V: Vector>(
     let channels = output.shape.channels as usize;
     let width = output.shape.width as usize;
     let row_bytes = input.shape.row_values();
-    let columns = segment_columns(window, SEGMENT.min(width));
+    let prepared = prepared_len(window, width);
     let aligned = scratch.as_ptr().align_offset(64);
     let fits = linear.weights.len() == channels.div_ceil(BLOCK) * block_len(window)
         && input.shape.channels == output.shape.channels
         && window.kernel_height <= MAX_ROWS
-        && scratch.len() >= aligned + columns * row_groups(window) * BLOCK * ROWS
+        && scratch.len() >= aligned + prepared + SEGMENT * BLOCK
         && output.data.len() >= output.rows * width * channels;
     if !fits {
         // Never so in a model: its view has checked it.
@@ -52,10 +54,17 @@ pub(super) unsafe fn depthwise<V: Vector>(
         // SAFETY: the sources are whole rows or padding, the row is a whole output row, the scratch memory holds a
         // segment's columns, and `fits` has the lengths of the constants.
         unsafe {
-            let prepared = scratch.as_mut_ptr().add(aligned).cast::<u8>();
-            let sources = &sources[..window.kernel_height];
-            let depthwise =
-                RowTask::<V>::new(linear, sources, prepared, channels, input.shape.width as usize);
+            let scratch = scratch.as_mut_ptr().add(aligned).cast::<u8>();
+            let depthwise = RowTask::<V> {
+                linear,
+                sources: &sources[..window.kernel_height],
+                prepared: scratch,
+                packed: scratch.add(prepared),
+                channels,
+                input_width: input.shape.width as usize,
+                output: Output::of(linear),
+                half_output: Output::of(linear),
+            };
             for first in (0..width).step_by(SEGMENT) {
                 let count = SEGMENT.min(width - first);
                 depthwise.segment(first, row.as_mut_ptr().cast::<u8>().add(first * channels), count);
@@ -68,40 +77,24 @@ pub(super) unsafe fn depthwise<V: Vector>(
 struct RowTask<'a, V: Vector> {
     linear: &'a Linear<'a>,
     sources: &'a [Option<&'a [i8]>],
+    /// Interleaved input columns of a segment.
     prepared: *mut u8,
+    /// A segment's output values of a block: for each [`TOGETHER`] pixels, for each of its four vectors, in parts of 128
+    /// bits, four channels of each pixel.
+    packed: *mut u8,
     channels: usize,
     input_width: usize,
     output: Output<V>,
     half_output: Output<V::Half>,
 }
 
-impl<'a, V: Vector> RowTask<'a, V> {
-    #[inline(always)]
-    unsafe fn new(
-        linear: &'a Linear<'a>,
-        sources: &'a [Option<&'a [i8]>],
-        prepared: *mut u8,
-        channels: usize,
-        input_width: usize,
-    ) -> Self {
-        Self {
-            linear,
-            sources,
-            prepared,
-            channels,
-            input_width,
-            // SAFETY: the caller's contract.
-            output: unsafe { Output::of(linear) },
-            // SAFETY: the same.
-            half_output: unsafe { Output::of(linear) },
-        }
-    }
-
+impl<V: Vector> RowTask<'_, V> {
     /// Output columns from `first` on, `count` of them; `to` is where the first goes.
     ///
     /// # Safety
     ///
-    /// There is room for so many columns from `to` on, and what the caller of [`new`](Self::new) said holds.
+    /// There is room for so many columns from `to` on, the scratch memory is as long as this layout says, and the processor
+    /// has `V`'s instruction set.
     #[inline(always)]
     unsafe fn segment(&self, first: usize, to: *mut u8, count: usize) {
         for channel in (0..self.channels).step_by(V::BYTES) {
@@ -146,11 +139,18 @@ impl<'a, V: Vector> RowTask<'a, V> {
             } else {
                 self.interleave::<W, false>(first, count, channel, valid);
             }
-            match (window.kernel_width, row_groups(window)) {
-                (3, 1) => self.multiply::<W, 3, 1>(output, constants, half, to, count, valid),
-                (5, 2) => self.multiply::<W, 5, 2>(output, constants, half, to, count, valid),
-                _ => self.multiply::<W, 0, 0>(output, constants, half, to, count, valid),
+            let constants = Constants {
+                block: constants,
+                half,
+            };
+            match (window.kernel_width, row_groups(window), window.stride_width) {
+                (3, 1, 1) => self.multiply::<W, 3, 1, 1>(output, constants, count),
+                (3, 1, 2) => self.multiply::<W, 3, 1, 2>(output, constants, count),
+                (5, 2, 1) => self.multiply::<W, 5, 2, 1>(output, constants, count),
+                (5, 2, 2) => self.multiply::<W, 5, 2, 2>(output, constants, count),
+                _ => self.multiply::<W, 0, 0, 0>(output, constants, count),
             }
+            self.write::<W>(to, count, valid);
         }
     }
 
@@ -169,95 +169,169 @@ impl<'a, V: Vector> RowTask<'a, V> {
         valid: usize,
     ) {
         let window = &self.linear.window;
-        let mut to = self.prepared;
+        let columns = segment_columns(window, count);
+        let step = row_groups(window) * 4 * W::BYTES;
+        // Columns of the input that the segment reads; others are padding.
+        let start = first * window.stride_width;
+        let from = window.pad_left.saturating_sub(start).min(columns);
+        let to = (self.input_width + window.pad_left).saturating_sub(start);
+        let to = to.clamp(from, columns);
+        // What is read in place of a row of padding, at every column.
+        let padding = [self.linear.input_zero_point as i8; BLOCK];
         // SAFETY: columns within the input are read, at channels that the pixel has; the scratch memory has room.
         unsafe {
             let sign = W::splat_8(SIGN);
-            let padding = W::splat_8(self.linear.input_zero_point as i8).xor(sign);
-            for column in 0..segment_columns(window, count) {
-                let column = (first * window.stride_width + column).wrapping_sub(window.pad_left);
-                for rows in self.sources.chunks(ROWS) {
-                    let mut values = [padding; ROWS];
-                    if column < self.input_width {
-                        let at = column * self.channels + channel;
-                        for (value, row) in values.iter_mut().zip(rows) {
-                            if let Some(row) = row {
-                                let from = row.as_ptr().cast::<u8>().add(at);
-                                let row = if WHOLE {
-                                    W::load(from)
-                                } else {
-                                    W::load_first(from, valid)
-                                };
-                                *value = row.xor(sign);
+            let outside = W::splat_8(self.linear.input_zero_point as i8).xor(sign);
+            for (group, rows) in self.sources.chunks(ROWS).enumerate() {
+                let prepared = self.prepared.add(group * 4 * W::BYTES);
+                for column in (0..from).chain(to..columns) {
+                    for vector in 0..4 {
+                        outside.store(prepared.add(column * step + vector * W::BYTES));
+                    }
+                }
+                let mut pointers = [(padding.as_ptr().cast::<u8>(), 0); ROWS];
+                for (pointer, row) in pointers.iter_mut().zip(rows) {
+                    if let Some(row) = row {
+                        let at = (start + from).saturating_sub(window.pad_left) * self.channels + channel;
+                        *pointer = (row.as_ptr().cast::<u8>().wrapping_add(at), self.channels);
+                    }
+                }
+                let [(mut a, a_step), (mut b, b_step), (mut c, c_step), (mut d, d_step)] = pointers;
+                let mut prepared = prepared.add(from * step);
+                for _ in from..to {
+                    let one = part::<W, WHOLE>(a, valid).xor(sign);
+                    let two = part::<W, WHOLE>(b, valid).xor(sign);
+                    let three = part::<W, WHOLE>(c, valid).xor(sign);
+                    let four = part::<W, WHOLE>(d, valid).xor(sign);
+                    let (upper, lower) = (one.interleave_low_8(two), three.interleave_low_8(four));
+                    upper.interleave_low_16(lower).store(prepared);
+                    upper.interleave_high_16(lower).store(prepared.add(W::BYTES));
+                    let (upper, lower) = (one.interleave_high_8(two), three.interleave_high_8(four));
+                    upper.interleave_low_16(lower).store(prepared.add(2 * W::BYTES));
+                    upper.interleave_high_16(lower).store(prepared.add(3 * W::BYTES));
+                    prepared = prepared.add(step);
+                    a = a.wrapping_add(a_step);
+                    b = b.wrapping_add(b_step);
+                    c = c.wrapping_add(c_step);
+                    d = d.wrapping_add(d_step);
+                }
+            }
+        }
+    }
+
+    /// Multiplies and requantizes a segment of one block of channels, vector by vector: what belongs to a vector's channels
+    /// stays in registers. `COLUMNS`, `GROUPS` and `STRIDE` are the window's width, groups of rows and stride, or all 0
+    /// for any.
+    ///
+    /// # Safety
+    ///
+    /// The segment is prepared; the constants are those of this block of channels.
+    #[inline(always)]
+    unsafe fn multiply<W: Vector, const COLUMNS: usize, const GROUPS: usize, const STRIDE: usize>(
+        &self,
+        output: &Output<W>,
+        constants: Constants,
+        count: usize,
+    ) {
+        let window = &self.linear.window;
+        let any = COLUMNS == 0;
+        let columns = if any { window.kernel_width } else { COLUMNS };
+        let groups = if any { row_groups(window) } else { GROUPS };
+        let stride = if any { window.stride_width } else { STRIDE };
+        let column_len = groups * 4 * W::BYTES;
+        let dilated = if window.dilation_width == 1 {
+            column_len
+        } else {
+            window.dilation_width * column_len
+        };
+        // SAFETY: reads stay within the prepared columns (of which there are enough for whole groups of pixels) and the
+        // block of constants; writes within the packed values.
+        unsafe {
+            let weights = constants
+                .block
+                .add(4 * GroupConstants::SIZE + constants.half * W::BYTES);
+            for vector in 0..4 {
+                let group = constants.block.add(vector * GroupConstants::SIZE);
+                let bias = W::load(group.add(constants.half * W::BYTES));
+                let scales = Scales::load(group, constants.half);
+                let weights = weights.add(vector * 64);
+                let mut pixel = self.prepared.add(vector * W::BYTES).cast_const();
+                let mut to = self.packed.add(vector * W::BYTES);
+                for _ in 0..count.div_ceil(TOGETHER) {
+                    let mut sums = [bias; TOGETHER];
+                    for column in 0..columns {
+                        for group in 0..groups {
+                            let weights = W::load(weights.add((column * groups + group) * BLOCK * ROWS));
+                            for (i, sum) in sums.iter_mut().enumerate() {
+                                let at = i * stride * column_len + column * dilated + group * 4 * W::BYTES;
+                                *sum = sum.add_dot(W::load(pixel.add(at)), weights);
                             }
                         }
                     }
-                    let [a, b, c, d] = values;
-                    let (ab, cd) = (a.interleave_low_8(b), c.interleave_low_8(d));
-                    ab.interleave_low_16(cd).store(to);
-                    ab.interleave_high_16(cd).store(to.add(W::BYTES));
-                    let (ab, cd) = (a.interleave_high_8(b), c.interleave_high_8(d));
-                    ab.interleave_low_16(cd).store(to.add(2 * W::BYTES));
-                    ab.interleave_high_16(cd).store(to.add(3 * W::BYTES));
+                    let [a, b, c, d] = sums;
+                    let scaled = [
+                        output.scale(a, &scales),
+                        output.scale(b, &scales),
+                        output.scale(c, &scales),
+                        output.scale(d, &scales),
+                    ];
+                    output.pack(scaled).store(to);
+                    pixel = pixel.add(TOGETHER * stride * column_len);
                     to = to.add(4 * W::BYTES);
                 }
             }
         }
     }
 
-    /// Multiplies, requantizes and writes a segment of one block of channels. `COLUMNS` and `GROUPS` are the window's
-    /// width and groups of rows, or both 0 for any.
+    /// Writes a segment's packed values, the `valid` channels of each pixel.
     ///
     /// # Safety
     ///
-    /// The segment is prepared; `constants` is the block of constants of these channels.
+    /// There is room for so many pixels from `to` on.
     #[inline(always)]
-    unsafe fn multiply<W: Vector, const COLUMNS: usize, const GROUPS: usize>(
-        &self,
-        output: &Output<W>,
-        constants: *const u8,
-        half: usize,
-        to: *mut u8,
-        count: usize,
-        valid: usize,
-    ) {
-        let window = &self.linear.window;
-        let any = COLUMNS == 0;
-        let columns = if any { window.kernel_width } else { COLUMNS };
-        let groups = if any { row_groups(window) } else { GROUPS };
-        let pixel_step = window.stride_width * groups * 4 * W::BYTES;
-        let column_step = window.dilation_width * groups * 4 * W::BYTES;
-        // SAFETY: reads stay within the prepared columns and the block of constants; writes within the pixels.
+    unsafe fn write<W: Vector>(&self, to: *mut u8, count: usize, valid: usize) {
+        // SAFETY: the packed values are those of `count` pixels, rounded up; writes stay within `valid` channels of each.
         unsafe {
-            let weights = constants.add(4 * GroupConstants::SIZE + half * W::BYTES);
-            for x in 0..count {
-                let pixel = self.prepared.add(x * pixel_step);
-                let mut sums = [W::splat_32(0); 4];
-                for (vector, sum) in sums.iter_mut().enumerate() {
-                    *sum = W::load(constants.add(vector * GroupConstants::SIZE + half * W::BYTES));
-                }
-                for column in 0..columns {
-                    for group in 0..groups {
-                        let values = pixel.add(column * column_step + group * 4 * W::BYTES);
-                        let weights = weights.add((column * groups + group) * BLOCK * ROWS);
-                        for (vector, sum) in sums.iter_mut().enumerate() {
-                            let values = W::load(values.add(vector * W::BYTES));
-                            *sum = sum.add_dot(values, W::load(weights.add(vector * 64)));
-                        }
+            for first in (0..count).step_by(TOGETHER) {
+                let packed = self.packed.add(first * W::BYTES);
+                let vector = |i: usize| W::load(packed.add(i * W::BYTES));
+                let (a, b, c, d) = (vector(0), vector(1), vector(2), vector(3));
+                // In parts: four channels of vector 0, of vector 1, of 2, of 3, of one pixel.
+                let (ab, cd) = (a.interleave_low_32(b), c.interleave_low_32(d));
+                let (first_pixel, second) = (ab.interleave_low_64(cd), ab.interleave_high_64(cd));
+                let (ab, cd) = (a.interleave_high_32(b), c.interleave_high_32(d));
+                let (third, fourth) = (ab.interleave_low_64(cd), ab.interleave_high_64(cd));
+                let pixels = [first_pixel, second, third, fourth];
+                for (i, pixel) in pixels.iter().enumerate().take(count - first) {
+                    let to = to.add((first + i) * self.channels);
+                    if valid == W::BYTES {
+                        pixel.store(to);
+                    } else {
+                        pixel.store_first(to, valid);
                     }
-                }
-                let mut scaled = sums;
-                for (vector, value) in scaled.iter_mut().enumerate() {
-                    *value = output.scale(*value, constants.add(vector * GroupConstants::SIZE), half);
-                }
-                let packed = output.pack(scaled);
-                let to = to.add(x * self.channels);
-                if valid == W::BYTES {
-                    packed.store(to);
-                } else {
-                    packed.store_first(to, valid);
                 }
             }
         }
     }
+}
+
+/// `valid` bytes; `WHOLE` says that they are a whole vector.
+#[inline(always)]
+unsafe fn part<W: Vector, const WHOLE: bool>(from: *const u8, valid: usize) -> W {
+    // SAFETY: the caller has so many bytes there.
+    unsafe {
+        if WHOLE {
+            W::load(from)
+        } else {
+            W::load_first(from, valid)
+        }
+    }
+}
+
+/// The constants of a block of channels.
+#[derive(Clone, Copy)]
+struct Constants {
+    block: *const u8,
+    /// Which half of each group, for vectors of half a group.
+    half: usize,
 }

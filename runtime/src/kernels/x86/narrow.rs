@@ -206,6 +206,25 @@ impl<D: Dot> Vector for Narrow<D> {
         new(unsafe { _mm256_xor_si256(self.0, other.0) })
     }
     #[inline(always)]
+    unsafe fn and(self, other: Self) -> Self {
+        new(unsafe { _mm256_and_si256(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn lookup(self, table: *const u8) -> Self {
+        // Each 16 entries give zeros to bytes that are not theirs.
+        unsafe {
+            let index = _mm256_xor_si256(self.0, _mm256_set1_epi8(-128));
+            let mut found = _mm256_setzero_si256();
+            for part in 0..16 {
+                let entries = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.add(16 * part).cast()));
+                let within = _mm256_xor_si256(index, _mm256_set1_epi8((16 * part) as i8));
+                let within = _mm256_adds_epu8(within, _mm256_set1_epi8(0x70));
+                found = _mm256_or_si256(found, _mm256_shuffle_epi8(entries, within));
+            }
+            new(found)
+        }
+    }
+    #[inline(always)]
     unsafe fn add_dot(self, unsigned: Self, signed: Self) -> Self {
         new(unsafe { D::add_dot(self.0, unsigned.0, signed.0) })
     }
@@ -220,6 +239,10 @@ impl<D: Dot> Vector for Narrow<D> {
     #[inline(always)]
     unsafe fn shift_right_32(self, counts: Self) -> Self {
         new(unsafe { _mm256_srav_epi32(self.0, counts.0) })
+    }
+    #[inline(always)]
+    unsafe fn shift_left_32(self, counts: Self) -> Self {
+        new(unsafe { _mm256_sllv_epi32(self.0, counts.0) })
     }
     #[inline(always)]
     unsafe fn add_64(self, other: Self) -> Self {
@@ -283,5 +306,21 @@ impl<D: Dot> Vector for Narrow<D> {
     #[inline(always)]
     unsafe fn interleave_high_16(self, other: Self) -> Self {
         new(unsafe { _mm256_unpackhi_epi16(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn interleave_low_32(self, other: Self) -> Self {
+        new(unsafe { _mm256_unpacklo_epi32(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn interleave_high_32(self, other: Self) -> Self {
+        new(unsafe { _mm256_unpackhi_epi32(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn interleave_low_64(self, other: Self) -> Self {
+        new(unsafe { _mm256_unpacklo_epi64(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn interleave_high_64(self, other: Self) -> Self {
+        new(unsafe { _mm256_unpackhi_epi64(self.0, other.0) })
     }
 }

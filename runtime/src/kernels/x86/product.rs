@@ -6,7 +6,7 @@
 //! all of a tile's addresses are one pointer and a constant. A panel of weights is used for all tiles of a block before
 //! the next is read.
 
-use super::requantize::Output;
+use super::requantize::{Output, Scales};
 use super::vector::Vector;
 use crate::layout::x86::{GROUP, GroupConstants, MAX_KERNEL};
 use crate::layout::x86_gemm::{CHUNK, DEPTH_STEP, PANEL, block_pixels, panel_weights, pixel_len};
@@ -484,14 +484,16 @@ unsafe fn finish_pairs<V: Vector>(
 ) {
     // SAFETY: the contract.
     unsafe {
-        let second_constants = constants.add(GroupConstants::SIZE);
+        // Read once: the compiler cannot know that writing outputs leaves the constants as they are.
+        let first_scales = Scales::load(constants, half);
+        let second_scales = Scales::load(constants.add(GroupConstants::SIZE), half);
         for pixel in (0..pixels).step_by(2) {
             let next = (pixel + 1).min(pixels - 1);
             let pack = output.pack([
-                output.scale(sums[2 * pixel], constants, half),
-                output.scale(sums[2 * pixel + 1], second_constants, half),
-                output.scale(sums[2 * next], constants, half),
-                output.scale(sums[2 * next + 1], second_constants, half),
+                output.scale(sums[2 * pixel], &first_scales),
+                output.scale(sums[2 * pixel + 1], &second_scales),
+                output.scale(sums[2 * next], &first_scales),
+                output.scale(sums[2 * next + 1], &second_scales),
             ]);
             let both = pack.unzip_64(output.orders);
             let (first, second) = (to.add(pixel * channels), to.add(next * channels));
@@ -526,10 +528,11 @@ unsafe fn finish_single<V: Vector>(
     // SAFETY: the contract; `packed` has room for a vector, and four of its bytes in each 16 are used.
     unsafe {
         let quarter = V::BYTES / 4;
+        let scales = Scales::load(constants, half);
         for first in (0..pixels).step_by(4) {
             let mut scaled = [sums[first]; 4];
             for (i, scaled) in scaled.iter_mut().enumerate() {
-                *scaled = output.scale(sums[(first + i).min(pixels - 1)], constants, half);
+                *scaled = output.scale(sums[(first + i).min(pixels - 1)], &scales);
             }
             let packed = output.pack(scaled);
             let mut bytes = [0u8; 64];

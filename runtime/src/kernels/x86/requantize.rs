@@ -68,34 +68,93 @@ impl<V: Vector> Output<V> {
         }
     }
 
-    /// Sums times their channels' multipliers. `constants` is where the [`GroupConstants`] of the channels' group lie;
-    /// half the vector length is half a group, of which `half` says which.
+    /// Sums times their channels' multipliers.
+    ///
+    /// # Safety
+    ///
+    /// The processor has `V`'s instruction set, and the constants that `scales` were read from are still there.
+    #[inline(always)]
+    pub unsafe fn scale(&self, sums: V, scales: &Scales<V>) -> V {
+        // SAFETY: the contract.
+        unsafe {
+            match scales.formula {
+                GroupConstants::FAST => {
+                    let high = scales.high(sums, self.orders);
+                    let high = if self.negative {
+                        high.add_32(sums.sign_32())
+                    } else {
+                        high
+                    };
+                    high.shift_right_32(scales.shift)
+                }
+                GroupConstants::LEFT => {
+                    let left = V::load(scales.lanes.add(offset_of!(GroupConstants, left)));
+                    let tie = V::load(scales.lanes.add(offset_of!(GroupConstants, tie)));
+                    let high = scales.high(sums.shift_left_32(left), self.orders);
+                    high.add_32(sums.sign_32().and(tie)).shift_right_32(scales.shift)
+                }
+                _ => scale_any(sums, scales),
+            }
+        }
+    }
+}
+
+/// The multipliers of a vector of channels: a group's, or half a group's.
+#[derive(Clone, Copy)]
+pub(super) struct Scales<V: Vector> {
+    mantissa_even: V,
+    mantissa_odd: V,
+    rounding_even: V,
+    rounding_odd: V,
+    shift: V,
+    formula: i32,
+    /// Where the group's constants of these channels' lanes begin.
+    lanes: *const u8,
+    half: usize,
+}
+
+impl<V: Vector> Scales<V> {
+    /// `constants` is where the [`GroupConstants`] of the channels' group lie; half the vector length is half a group, of
+    /// which `half` says which.
     ///
     /// # Safety
     ///
     /// The processor has `V`'s instruction set, and `constants` is valid.
     #[inline(always)]
-    pub unsafe fn scale(&self, sums: V, constants: *const u8, half: usize) -> V {
+    pub unsafe fn load(constants: *const u8, half: usize) -> Self {
         // SAFETY: all reads lie within the constants.
         unsafe {
-            let fast = constants.add(offset_of!(GroupConstants, fast)).cast::<i32>();
-            if fast.read_unaligned() == 0 {
-                return scale_any(sums, constants, half);
-            }
             let lanes = constants.add(half * V::BYTES);
+            Self {
+                mantissa_even: V::load(lanes.add(offset_of!(GroupConstants, mantissa_even))),
+                mantissa_odd: V::load(lanes.add(offset_of!(GroupConstants, mantissa_odd))),
+                rounding_even: V::load(lanes.add(offset_of!(GroupConstants, rounding_even))),
+                rounding_odd: V::load(lanes.add(offset_of!(GroupConstants, rounding_odd))),
+                shift: V::load(lanes.add(offset_of!(GroupConstants, shift))),
+                formula: constants
+                    .add(offset_of!(GroupConstants, formula))
+                    .cast::<i32>()
+                    .read_unaligned(),
+                lanes,
+                half,
+            }
+        }
+    }
+
+    /// The high half of `2 × sums × mantissa + rounding`.
+    #[inline(always)]
+    unsafe fn high(&self, sums: V, orders: V::Orders) -> V {
+        // SAFETY: the caller's contract.
+        unsafe {
             let doubled = sums.add_32(sums);
             let even = doubled
-                .multiply_low_halves(V::load(lanes.add(offset_of!(GroupConstants, mantissa_even))))
-                .add_64(V::load(lanes.add(offset_of!(GroupConstants, rounding_even))));
+                .multiply_low_halves(self.mantissa_even)
+                .add_64(self.rounding_even);
             let odd = doubled
                 .high_halves()
-                .multiply_low_halves(V::load(lanes.add(offset_of!(GroupConstants, mantissa_odd))))
-                .add_64(V::load(lanes.add(offset_of!(GroupConstants, rounding_odd))));
-            let mut high = even.merge_high_halves(odd, self.orders);
-            if self.negative {
-                high = high.add_32(sums.sign_32());
-            }
-            high.shift_right_32(V::load(lanes.add(offset_of!(GroupConstants, shift))))
+                .multiply_low_halves(self.mantissa_odd)
+                .add_64(self.rounding_odd);
+            even.merge_high_halves(odd, orders)
         }
     }
 }
@@ -161,11 +220,11 @@ impl<V: Vector> Scale<V> {
     }
 }
 
-/// As [`Output::scale`], for groups that are not fast: lane by lane.
+/// As [`Output::scale`], for sums that may be too great for vectors: lane by lane.
 ///
 /// # Safety
 ///
-/// As [`Output::scale`].
+/// `constants` are a group's.
 #[cold]
 #[inline(never)]
 unsafe fn scale_lanes(sums: &mut [i32], constants: *const u8, half: usize) {
@@ -176,30 +235,30 @@ unsafe fn scale_lanes(sums: &mut [i32], constants: *const u8, half: usize) {
         } else {
             offset_of!(GroupConstants, mantissa_odd)
         };
-        // SAFETY: both lie within the constants.
-        let (mantissa, shift) = unsafe {
+        // SAFETY: all lie within the constants.
+        let (mantissa, right, left) = unsafe {
+            let word = |array: usize| constants.add(array + lane * 4).cast::<i32>().read_unaligned();
             (
                 constants
                     .add(mantissas + lane / 2 * 8)
                     .cast::<i64>()
                     .read_unaligned(),
-                constants
-                    .add(offset_of!(GroupConstants, shift) + lane * 4)
-                    .cast::<i32>()
-                    .read_unaligned(),
+                word(offset_of!(GroupConstants, shift)),
+                word(offset_of!(GroupConstants, left)),
             )
         };
-        *sum = Multiplier::from_bits(mantissa as i32, shift.wrapping_neg() as i8).apply(*sum);
+        *sum = Multiplier::from_bits(mantissa as i32, (left - right) as i8).apply(*sum);
     }
 }
 
 #[inline(always)]
-unsafe fn scale_any<V: Vector>(sums: V, constants: *const u8, half: usize) -> V {
+unsafe fn scale_any<V: Vector>(sums: V, scales: &Scales<V>) -> V {
     let mut lanes = [0i32; GROUP];
     // SAFETY: a vector has at most GROUP lanes; the rest is the caller's contract.
     unsafe {
         sums.store(lanes.as_mut_ptr().cast());
-        scale_lanes(&mut lanes[..V::BYTES / 4], constants, half);
+        let constants = scales.lanes.sub(scales.half * V::BYTES);
+        scale_lanes(&mut lanes[..V::BYTES / 4], constants, scales.half);
         V::load(lanes.as_ptr().cast())
     }
 }

@@ -2,10 +2,10 @@
 
 use super::narrow::{Narrow, Pairs, Vnni};
 use super::wide::Wide;
-use super::{depthwise, elementwise, pool, product};
+use super::{depthwise, elementwise, lookup, pool, product};
 use crate::kernels::{ElementKernels, Kernels, LinearKernels, reference};
 use crate::layout::{Layout, Target};
-use crate::operator::{Binary, Linear, Mean, Pool};
+use crate::operator::{Binary, Linear, Lookup, Mean, Pool, Requantize};
 use crate::{Band, Rows};
 
 /// Declares the kernels of an instruction set and its table.
@@ -22,6 +22,8 @@ macro_rules! instruction_set {
             instruction_set!(@linear $vector, [$($feature),*], fully_connected, product);
             instruction_set!(@linear $vector, [$($feature),*], depthwise, depthwise);
             instruction_set!(@other $vector, [$($feature),*], add, elementwise, (binary: &Binary, a: &Rows, b: &Rows));
+            instruction_set!(@other $vector, [$($feature),*], lookup, lookup, (lookup: &Lookup, input: &Rows));
+            instruction_set!(@other $vector, [$($feature),*], requantize, lookup, (requantize: &Requantize, input: &Rows));
             instruction_set!(@other $vector, [$($feature),*], max, pool, (pool: &Pool, input: &Rows));
             instruction_set!(@other $vector, [$($feature),*], average, pool, (pool: &Pool, input: &Rows));
             instruction_set!(@other $vector, [$($feature),*], mean, pool, (mean: &Mean, input: &Rows));
@@ -81,6 +83,8 @@ macro_rules! instruction_set {
                 int8: Some($module::mean),
                 ..reference::KERNELS.mean
             },
+            lookup: Some($module::lookup),
+            requantize: Some($module::requantize),
             ..reference::KERNELS
         };
     };

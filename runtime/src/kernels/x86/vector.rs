@@ -51,6 +51,11 @@ pub(super) trait Vector: Copy {
     /// Bitwise exclusive or.
     unsafe fn xor(self, other: Self) -> Self;
 
+    /// Bitwise and.
+    unsafe fn and(self, other: Self) -> Self;
+    /// Each byte's entry of a table of 256 bytes; the entry of the signed value q is number q + 128.
+    unsafe fn lookup(self, table: *const u8) -> Self;
+
     /// In each 32-bit lane: `self` plus the four products of an unsigned byte and a signed byte, wrapping.
     unsafe fn add_dot(self, unsigned: Self, signed: Self) -> Self;
     /// Wrapping sum of 32-bit lanes.
@@ -59,6 +64,8 @@ pub(super) trait Vector: Copy {
     unsafe fn sign_32(self) -> Self;
     /// Arithmetic right shift of each 32-bit lane by a count of its own, in 0..32.
     unsafe fn shift_right_32(self, counts: Self) -> Self;
+    /// Left shift of each 32-bit lane by a count of its own, in 0..32.
+    unsafe fn shift_left_32(self, counts: Self) -> Self;
     /// Sum of 64-bit lanes.
     unsafe fn add_64(self, other: Self) -> Self;
     /// Product of the signed low halves of 64-bit lanes.
@@ -91,4 +98,12 @@ pub(super) trait Vector: Copy {
     unsafe fn interleave_low_16(self, other: Self) -> Self;
     /// Interleaves the 16-bit lanes of the high halves of the parts.
     unsafe fn interleave_high_16(self, other: Self) -> Self;
+    /// Interleaves the 32-bit lanes of the low halves of the parts.
+    unsafe fn interleave_low_32(self, other: Self) -> Self;
+    /// Interleaves the 32-bit lanes of the high halves of the parts.
+    unsafe fn interleave_high_32(self, other: Self) -> Self;
+    /// The low halves of the parts, one of `self`, one of `other`.
+    unsafe fn interleave_low_64(self, other: Self) -> Self;
+    /// The high halves of the parts, one of `self`, one of `other`.
+    unsafe fn interleave_high_64(self, other: Self) -> Self;
 }

@@ -95,6 +95,37 @@ impl Vector for Wide {
         Self(unsafe { _mm512_xor_si512(self.0, other.0) })
     }
     #[inline(always)]
+    unsafe fn and(self, other: Self) -> Self {
+        Self(unsafe { _mm512_and_si512(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn lookup(self, table: *const u8) -> Self {
+        // AVX-512 BW looks up 16 bits; the byte wanted is one of two.
+        unsafe {
+            let part = |i: usize| _mm512_loadu_si512(table.add(64 * i).cast());
+            let (a, b, c, d) = (part(0), part(1), part(2), part(3));
+            let pairs = |index: __m512i| {
+                let pair = _mm512_srli_epi16::<1>(index);
+                let low = _mm512_permutex2var_epi16(a, pair, b);
+                let high = _mm512_permutex2var_epi16(c, pair, d);
+                let upper = _mm512_test_epi16_mask(pair, _mm512_set1_epi16(64));
+                let both = _mm512_mask_blend_epi16(upper, low, high);
+                let odd = _mm512_and_si512(index, _mm512_set1_epi16(1));
+                _mm512_srlv_epi16(both, _mm512_slli_epi16::<3>(odd))
+            };
+            let index = _mm512_xor_si512(self.0, _mm512_set1_epi8(-128));
+            let low_byte = _mm512_set1_epi16(0xff);
+            let low = pairs(_mm512_and_si512(index, low_byte));
+            let high = pairs(_mm512_srli_epi16::<8>(index));
+            // The low byte of `low`, the high byte of the shifted `high`.
+            Self(_mm512_ternarylogic_epi32::<0xd8>(
+                _mm512_slli_epi16::<8>(high),
+                low,
+                low_byte,
+            ))
+        }
+    }
+    #[inline(always)]
     unsafe fn add_dot(self, unsigned: Self, signed: Self) -> Self {
         Self(unsafe { _mm512_dpbusd_epi32(self.0, unsigned.0, signed.0) })
     }
@@ -111,6 +142,10 @@ impl Vector for Wide {
         Self(unsafe { _mm512_srav_epi32(self.0, counts.0) })
     }
     #[inline(always)]
+    unsafe fn shift_left_32(self, counts: Self) -> Self {
+        Self(unsafe { _mm512_sllv_epi32(self.0, counts.0) })
+    }
+    #[inline(always)]
     unsafe fn add_64(self, other: Self) -> Self {
         Self(unsafe { _mm512_add_epi64(self.0, other.0) })
     }
@@ -124,14 +159,7 @@ impl Vector for Wide {
     }
     #[inline(always)]
     unsafe fn merge_high_halves(self, odd: Self, orders: Orders) -> Self {
-        unsafe {
-            let (even, odd) = (_mm512_castsi512_ps(self.0), _mm512_castsi512_ps(odd.0));
-            Self(_mm512_castps_si512(_mm512_mask_movehdup_ps(
-                odd,
-                orders.even_32,
-                even,
-            )))
-        }
+        unsafe { Self(_mm512_mask_shuffle_epi32::<0xf5>(odd.0, orders.even_32, self.0)) }
     }
     #[inline(always)]
     unsafe fn pack_32(self, other: Self) -> Self {
@@ -176,5 +204,21 @@ impl Vector for Wide {
     #[inline(always)]
     unsafe fn interleave_high_16(self, other: Self) -> Self {
         Self(unsafe { _mm512_unpackhi_epi16(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn interleave_low_32(self, other: Self) -> Self {
+        Self(unsafe { _mm512_unpacklo_epi32(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn interleave_high_32(self, other: Self) -> Self {
+        Self(unsafe { _mm512_unpackhi_epi32(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn interleave_low_64(self, other: Self) -> Self {
+        Self(unsafe { _mm512_unpacklo_epi64(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn interleave_high_64(self, other: Self) -> Self {
+        Self(unsafe { _mm512_unpackhi_epi64(self.0, other.0) })
     }
 }
