@@ -11,6 +11,7 @@ TYPES = {
     "int32": (schema.TensorType.INT32, np.int32),
     "int64": (schema.TensorType.INT64, np.int64),
     "int4": (schema.TensorType.INT4, np.int8),
+    "float32": (schema.TensorType.FLOAT32, np.float32),
 }
 
 
@@ -51,7 +52,7 @@ class Model:
             quantization.quantizedDimension = axis
             tensor.quantization = quantization
         if data is not None:
-            packed = pack_int4(data) if dtype == "int4" else np.ascontiguousarray(data, storage)
+            packed = pack_int4(data) if dtype == "int4" else np.asarray(data, storage)
             assert dtype == "int4" or packed.shape == tuple(shape), (packed.shape, shape)
             buffer = schema.BufferT()
             buffer.data = np.frombuffer(packed.tobytes(), np.uint8)
@@ -84,6 +85,10 @@ class Model:
         """The file's bytes, with tensor `source` as the input and `result` as the output."""
         self.graph.inputs = np.array([source], np.int32)
         self.graph.outputs = np.array([result], np.int32)
+        return self.pack()
+
+    def pack(self):
+        """The file's bytes, with inputs and outputs as they are set."""
         packer = flatbuffers.Builder(1024)
         packer.Finish(self.model.Pack(packer), b"TFL3")
         return bytes(packer.Output())

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Records what TensorFlow Lite Micro computes for random single-operator models.
+"""Records what TensorFlow Lite Micro computes for random models, most of them of a single operator.
 
 For each case two files appear in the output folder: NAME.tflite, and NAME.npz with `input` and
 `output`, one inference a row. Everything follows from the seed and the case's number. If the
-output is named *.zip, one archive holds them all (`recorded.zip` was made with --cases 117 --seed 7 --rows 1).
+output is named *.zip, one archive holds them all (`recorded.zip` was made with --cases 123 --seed 7 --rows 1).
 
     python3 -m venv target/conformance-venv
     target/conformance-venv/bin/pip install -r tests/conformance/requirements.txt
@@ -20,10 +20,11 @@ import numpy as np
 from tflite_micro.python.tflite_micro import runtime
 
 import elementwise_cases
+import network_cases
 import shape_cases
 import weighted_cases
 
-CASES = {**weighted_cases.CASES, **elementwise_cases.CASES, **shape_cases.CASES}
+CASES = {**weighted_cases.CASES, **elementwise_cases.CASES, **shape_cases.CASES, **network_cases.CASES}
 
 
 def inputs_for(rng, shape, dtype, random_rows):

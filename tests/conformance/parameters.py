@@ -52,15 +52,15 @@ def output_length(size, kernel, stride, dilation, same):
 def requantization(rng, products, input_scale, channels, per_channel, wide=False):
     """Weight scales and an output scale for sums of `products` products.
 
-    The output scale is chosen so that typical sums cover a good part of the output range, with
-    a random factor that makes some cases saturate and others hardly leave the zero point.
+    Typical sums cover a good part of the output range, up to a random factor that makes some cases saturate and others
+    hardly leave the zero point.
     """
-    factors = np.exp(rng.uniform(-1, 1, channels if per_channel else 1))
-    weight_scales = (np.float32(scale(rng, 1e-4, 0.02)) * factors).astype(np.float32)
+    output_scale = np.float32(scale(rng) / (256 if wide else 1))
     deviation = np.sqrt(products) * 73.0 * (18000.0 if wide else 73.0)
     spread = np.exp(rng.uniform(-1.5, 1.5)) * (12000.0 if wide else 50.0)
-    output_scale = np.float32(float(input_scale) * float(np.mean(weight_scales)) * deviation / spread)
-    return weight_scales, output_scale
+    factors = np.exp(rng.uniform(-1, 1, channels if per_channel else 1))
+    weight_scales = float(output_scale) * spread / (float(input_scale) * deviation) * factors
+    return weight_scales.astype(np.float32), output_scale
 
 
 def bias(rng, channels, products, wide=False):

@@ -65,14 +65,14 @@ def pad(rng, with_value=False):
 
 
 def concatenation(rng):
-    """Two to four pieces along any axis but the batch; the pieces are padded or pooled copies of the input."""
+    """Two to six pieces along any axis but the batch; the pieces are padded or pooled copies of the input."""
     shape = parameters.image(rng, largest=6, channels=8)
     axis = int(rng.choice([1, 2, 3, 3, 3]))
     model = Model()
     quantization = parameters.quantization(rng)
     x = model.tensor("int8", shape, **quantization)
     pieces = [x]
-    for _ in range(rng.integers(1, 4)):
+    for _ in range(rng.integers(1, 6)):
         kind = rng.integers(0, 3)
         if kind == 0:
             piece = model.tensor("int8", shape, **quantization)
@@ -112,6 +112,24 @@ def reshape(rng):
     shape_tensor = model.tensor("int32", [len(target)], data=np.array(written))
     y = model.tensor("int8", target, **quantization)
     model.operator("RESHAPE", [x, shape_tensor], [y], table="ReshapeOptions", newShape=np.array(written, np.int32))
+    return model.finish(x, y)
+
+
+def flatten(rng):
+    """To a vector whose shape is computed from the input's, as Keras writes it for a batch of any size."""
+    shape = parameters.image(rng)
+    model = Model()
+    quantization = parameters.quantization(rng)
+    x = model.tensor("int8", shape, **quantization)
+    sizes, batch, target = model.tensor("int32", [4]), model.tensor("int32", []), model.tensor("int32", [2])
+    first, second = (model.tensor("int32", [1], data=np.array([n])) for n in (0, 1))
+    rest = model.tensor("int32", [], data=np.array(-1))
+    y = model.tensor("int8", [1, int(np.prod(shape))], **quantization)
+    model.operator("SHAPE", [x], [sizes], table="ShapeOptions", outType=2)
+    model.operator("STRIDED_SLICE", [sizes, first, second, second], [batch], table="StridedSliceOptions",
+                   shrinkAxisMask=1)
+    model.operator("PACK", [batch, rest], [target], table="PackOptions", valuesCount=2)
+    model.operator("RESHAPE", [x, target], [y], table="ReshapeOptions")
     return model.finish(x, y)
 
 
@@ -167,6 +185,7 @@ CASES = {
     "padv2": lambda rng: pad(rng, with_value=True),
     "concatenation": concatenation,
     "reshape": reshape,
+    "flatten": flatten,
     "resize_nearest": resize_nearest,
     "transpose": transpose,
     "argmax": argmax,

@@ -3,31 +3,44 @@
 import numpy as np
 
 import parameters
-from builder import Model
+from builder import TYPES, Model
 
 
-def _weighted(rng, dtype, bits, shape, kernel_shape, axis, output_shape, products, channels, operator, bias_optional=False):
-    """One weighted operator from a `dtype` activation to a `dtype` activation; `operator` adds it."""
+def add_weighted(rng, model, x, kernel_shape, axis, output_shape, operator, bits=8, bias_optional=False):
+    """Adds a weighted operator that reads tensor `x`; returns its output tensor.
+
+    The weights have a scale for each index of `axis`, or only one where that is None. `operator` adds the operator to
+    the model, given its inputs and its output.
+    """
+    source = model.graph.tensors[x]
+    dtype = "int16" if source.type == TYPES["int16"][0] else "int8"
     wide = dtype == "int16"
-    model = Model()
-    source = parameters.quantization(rng, dtype)
-    per_channel = axis is not None
+    input_scale = source.quantization.scale[0]
+    channels = output_shape[-1]
+    products = int(np.prod(kernel_shape)) // channels
     weight_scales, output_scale = parameters.requantization(
-        rng, products, source["scale"], channels, per_channel, wide)
+        rng, products, input_scale, channels, axis is not None, wide)
     if bits == 4:
         output_scale = np.float32(output_scale / 16)
-    x = model.tensor(dtype, shape, **source)
     kernel = model.tensor("int4" if bits == 4 else "int8", kernel_shape, weight_scales, 0, axis or 0,
                           data=parameters.weights(rng, kernel_shape, bits))
     inputs = [x, kernel]
     if bias_optional and rng.integers(0, 3) == 0:
         inputs.append(-1)
     else:
-        bias_scales = (source["scale"] * weight_scales).astype(np.float32)
+        bias_scales = (input_scale * weight_scales).astype(np.float32)
         values = parameters.bias(rng, channels, products, wide) // (16 if bits == 4 else 1)
         inputs.append(model.tensor("int64" if wide else "int32", [channels], bias_scales, data=values))
     y = model.tensor(dtype, output_shape, output_scale, parameters.zero_point(rng, dtype))
     operator(model, inputs, y)
+    return y
+
+
+def _weighted(rng, dtype, bits, shape, kernel_shape, axis, output_shape, operator, bias_optional=False):
+    """A model of one weighted operator from a `dtype` activation to a `dtype` activation."""
+    model = Model()
+    x = model.tensor(dtype, shape, **parameters.quantization(rng, dtype))
+    y = add_weighted(rng, model, x, kernel_shape, axis, output_shape, operator, bits, bias_optional)
     return model.finish(x, y)
 
 
@@ -60,8 +73,7 @@ def convolution(rng, dtype="int8", bits=8, pointwise=False):
                        fusedActivationFunction=int(rng.choice(parameters.ACTIVATIONS)))
 
     kernel_shape = [channels, int(kernel[0]), int(kernel[1]), shape[3]]
-    return _weighted(rng, dtype, bits, shape, kernel_shape, 0, [1, *size, channels],
-                     int(np.prod(kernel_shape[1:])), channels, add)
+    return _weighted(rng, dtype, bits, shape, kernel_shape, 0, [1, *size, channels], add)
 
 
 def pointwise(rng, dtype="int8", bits=8):
@@ -84,21 +96,29 @@ def depthwise(rng, dtype="int8", bits=8):
                        fusedActivationFunction=int(rng.choice(parameters.ACTIVATIONS)))
 
     kernel_shape = [1, int(kernel[0]), int(kernel[1]), channels]
-    return _weighted(rng, dtype, bits, shape, kernel_shape, 3, [1, *size, channels],
-                     int(kernel[0] * kernel[1]), channels, add)
+    return _weighted(rng, dtype, bits, shape, kernel_shape, 3, [1, *size, channels], add)
 
 
 def fully_connected(rng, dtype="int8", bits=8):
-    """A fully connected layer, per tensor or per channel, with or without a bias."""
+    """A fully connected layer, per tensor or per channel, with or without a bias; of a vector, of a whole image, or
+    of each pixel."""
     inputs, outputs = int(rng.integers(1, 80)), int(rng.integers(1, 40))
+    shape, output_shape, keep = [1, inputs], [1, outputs], False
+    kind = rng.integers(0, 4) if dtype == "int8" else 0
+    if kind == 2:
+        shape = parameters.image(rng, largest=5)
+        inputs = int(np.prod(shape))
+    elif kind == 3:
+        shape, keep = [1, int(rng.integers(1, 6)), inputs], True
+        output_shape = [*shape[:2], outputs]
     per_channel = bits == 8 and bool(rng.integers(0, 2))  # four bits: TensorFlow Lite Micro has per tensor only
 
     def add(model, operands, y):
-        model.operator("FULLY_CONNECTED", operands, [y], 4, table="FullyConnectedOptions",
+        model.operator("FULLY_CONNECTED", operands, [y], 5, table="FullyConnectedOptions", keepNumDims=keep,
                        fusedActivationFunction=int(rng.choice(parameters.ACTIVATIONS)))
 
-    return _weighted(rng, dtype, bits, [1, inputs], [outputs, inputs], 0 if per_channel else None,
-                     [1, outputs], inputs, outputs, add, bias_optional=True)
+    return _weighted(rng, dtype, bits, shape, [outputs, inputs], 0 if per_channel else None, output_shape, add,
+                     bias_optional=True)
 
 
 CASES = {

@@ -119,24 +119,32 @@ pub fn of_folder(folder: &Path) -> Result<Vec<Case>> {
 ///
 /// If the archive is damaged, and as [`Case::new`].
 pub fn of_archive(bytes: &[u8]) -> Result<Vec<Case>> {
+    let files = files_of_archive(bytes)?;
+    let pairs = files.as_chunks::<2>().0.iter();
+    pairs
+        .map(|[(model_name, model), (record_name, record)]| {
+            let name = model_name.trim_end_matches(".tflite");
+            if *record_name != format!("{name}.npz") {
+                return Err(Error::other(format!("{record_name} follows {model_name}")));
+            }
+            Case::new(name, model.clone(), record)
+        })
+        .collect()
+}
+
+/// All files of a zip archive with their names, in the archive's order.
+///
+/// # Errors
+///
+/// If the archive is damaged.
+pub fn files_of_archive(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes))?;
-    let files: Vec<String> = archive
-        .file_names()
-        .map(|name| Ok(name?.into_owned()))
-        .collect::<Result<_>>()?;
-    let mut file = |name: &str| -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        archive.by_name(name)?.read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let names = files.iter().filter_map(|file| file.strip_suffix(".npz"));
-    names
-        .map(|name| {
-            Case::new(
-                name,
-                file(&format!("{name}.tflite"))?,
-                &file(&format!("{name}.npz"))?,
-            )
+    (0..archive.len())
+        .map(|number| {
+            let mut file = archive.by_index(number)?;
+            let mut contents = Vec::new();
+            file.read_to_end(&mut contents)?;
+            Ok((file.name().map_err(Error::other)?.into_owned(), contents))
         })
         .collect()
 }

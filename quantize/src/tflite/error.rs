@@ -33,7 +33,7 @@ pub enum TfliteError {
     },
     /// The model is not quantized.
     #[error(
-        "the model is a float model (operator {index}, {name}, works on float32): convert it with full integer quantization"
+        "the model is a float model (operator {index}, {name}, works on float32): it has to be calibrated"
     )]
     Float {
         /// The number of the first operator on float values.

@@ -63,6 +63,13 @@ fn refuse_float(file: &File) -> Result<(), TfliteError> {
     Ok(())
 }
 
+/// Whether an operator computes with 32- or 64-bit integers: the shape of another's output, which the file states as
+/// well. What needs the values all the same is refused for reading what is not computed.
+pub(super) fn computes_shape(node: &Node) -> bool {
+    let is_shape = |tensor: &FileTensor| matches!(tensor.element, TensorType::INT32 | TensorType::INT64);
+    node.operator.code != Code::ARG_MAX && node.output().is_ok_and(is_shape)
+}
+
 impl Import<'_, '_> {
     /// Makes the network's input. A float input is known only when the operator that quantizes it is.
     fn input(&mut self) -> Result<(), TfliteError> {
@@ -100,6 +107,9 @@ impl Import<'_, '_> {
     }
 
     fn operator(&mut self, node: &Node) -> Result<(), TfliteError> {
+        if computes_shape(node) {
+            return Ok(());
+        }
         let computation = match node.operator.code {
             Code::CONV_2D => linear::convolution(node)?,
             Code::DEPTHWISE_CONV_2D => linear::depthwise(node)?,

@@ -158,13 +158,45 @@ fn linear(node: &Node, axis: i32, channels: usize, window: Window) -> Result<Lin
         return Err(node
             .refuse("weights with a zero point other than 0 are not supported: convert the model to int8"));
     }
+    let bias = bias(node, channels, element)?;
+    expect_sums_in_range(node, &values, &bias, axis, element)?;
     Ok(Linear {
         window,
         weights: values,
         weight_bits,
-        bias: bias(node, channels, element)?,
+        bias,
         multipliers: multipliers(node, input, weights, output, axis, channels)?,
     })
+}
+
+/// Requires that no input can take a channel's sum out of its range: 32 bits with int8 activations, 48 with int16.
+fn expect_sums_in_range(
+    node: &Node,
+    weights: &[i8],
+    bias: &[i64],
+    axis: i32,
+    element: Element,
+) -> Result<(), TfliteError> {
+    let channels = bias.len();
+    let mut magnitudes = vec![0u64; channels];
+    let run = weights.len() / channels;
+    for (index, weight) in weights.iter().enumerate() {
+        let channel = if axis == 0 { index / run } else { index % channels };
+        magnitudes[channel] += u64::from(weight.unsigned_abs());
+    }
+    let (farthest, limit): (u64, u64) = match element {
+        Element::Int8 => (255, 1 << 31),
+        Element::Int16 => (1 << 15, 1 << 47),
+    };
+    for (channel, (magnitude, bias)) in magnitudes.iter().zip(bias).enumerate() {
+        if (magnitude * farthest).saturating_add(bias.unsigned_abs()) >= limit {
+            return Err(node.refuse(format!(
+                "channel {channel}: an input exists whose sum does not fit in {} bits",
+                limit.ilog2() + 1
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The first `count` values of 4-bit numbers, two a byte, the first in the low half.

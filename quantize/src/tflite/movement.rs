@@ -34,6 +34,16 @@ pub(super) fn pool(node: &Node) -> Result<Computation, TfliteError> {
 /// The mean over height and width, with or without keeping them as dimensions of 1.
 pub(super) fn mean(node: &Node) -> Result<Computation, TfliteError> {
     node.int8()?;
+    expect_mean_over_image(node)?;
+    let input = node.input(0)?;
+    let multiplier = mean_multiplier(affine(input)?, affine(node.output()?)?, input.shape()?.pixels());
+    let multiplier =
+        multiplier.ok_or_else(|| node.refuse("the output's scale is too small for the input's"))?;
+    node.unclamped(Operation::Mean(multiplier))
+}
+
+/// Requires a mean to be over height and width.
+pub(super) fn expect_mean_over_image(node: &Node) -> Result<(), TfliteError> {
     let (input, axes) = (node.input(0)?, node.input(1)?);
     let shape = input.shape()?;
     let mut reduced = [false; 3];
@@ -43,20 +53,12 @@ pub(super) fn mean(node: &Node) -> Result<Computation, TfliteError> {
             None => return Err(node.refuse(format!("axis {axis} is the batch or does not exist"))),
         }
     }
-    let needed = [shape.height > 1, shape.width > 1];
-    if reduced[2]
-        || !needed
-            .into_iter()
-            .zip(reduced)
-            .all(|(needed, reduced)| reduced || !needed)
-    {
+    // The mean over an axis of length 1 changes nothing, named or not.
+    let [height, width, channels] = reduced;
+    if channels || !(height || shape.height == 1) || !(width || shape.width == 1) {
         return Err(node.refuse("only the mean over height and width is supported"));
     }
-    node.expect_output(Shape::vector(shape.channels))?;
-    let multiplier = mean_multiplier(affine(input)?, affine(node.output()?)?, shape.pixels());
-    let multiplier =
-        multiplier.ok_or_else(|| node.refuse("the output's scale is too small for the input's"))?;
-    node.unclamped(Operation::Mean(multiplier))
+    node.expect_output(Shape::vector(shape.channels))
 }
 
 /// Padding of height, width and channels with one value.
@@ -64,32 +66,7 @@ pub(super) fn pad(node: &Node) -> Result<Computation, TfliteError> {
     node.int8()?;
     let input = node.input(0)?;
     let quantization = node.same_quantization(input)?;
-    let amounts = node.input(1)?.integers()?;
-    if amounts.len() != input.dimensions.len() * 2 {
-        return Err(node.refuse(format!(
-            "{} amounts for {} dimensions",
-            amounts.len(),
-            input.dimensions.len()
-        )));
-    }
-    let mut before = [0; 3];
-    let shape = input.shape()?;
-    let mut padded = [shape.height, shape.width, shape.channels];
-    for (axis, pair) in amounts.chunks_exact(2).enumerate() {
-        let (Ok(first), Ok(last)) = (u32::try_from(pair[0]), u32::try_from(pair[1])) else {
-            return Err(node.refuse("negative amounts are not supported"));
-        };
-        match input.axis_of_shape(axis as i32) {
-            Some(axis) => {
-                before[axis as usize] = first;
-                padded[axis as usize] = padded[axis as usize].saturating_add(first).saturating_add(last);
-            }
-            None if first == 0 && last == 0 => {}
-            None => return Err(node.refuse("padding of the batch is not supported")),
-        }
-    }
-    let [height, width, channels] = padded;
-    node.expect_output(Shape::new(height, width, channels))?;
+    let [[top, _], [left, _], [front, _]] = padding(node)?;
     let value = match node.optional_input(2) {
         Some(value) => {
             node.same_quantization(value)?;
@@ -101,13 +78,44 @@ pub(super) fn pad(node: &Node) -> Result<Computation, TfliteError> {
         }
         None => quantization.zero_point,
     };
-    let [top, left, front] = before;
     node.unclamped(Operation::Pad {
         top,
         left,
         front,
         value,
     })
+}
+
+/// How much a padding operator adds before and after height, width and channels.
+pub(super) fn padding(node: &Node) -> Result<[[u32; 2]; 3], TfliteError> {
+    let input = node.input(0)?;
+    let amounts = node.input(1)?.integers()?;
+    if amounts.len() != input.dimensions.len() * 2 {
+        return Err(node.refuse(format!(
+            "{} amounts for {} dimensions",
+            amounts.len(),
+            input.dimensions.len()
+        )));
+    }
+    let mut added = [[0; 2]; 3];
+    let shape = input.shape()?;
+    let mut padded = [shape.height, shape.width, shape.channels];
+    for (axis, pair) in amounts.chunks_exact(2).enumerate() {
+        let (Ok(first), Ok(last)) = (u32::try_from(pair[0]), u32::try_from(pair[1])) else {
+            return Err(node.refuse("negative amounts are not supported"));
+        };
+        match input.axis_of_shape(axis as i32) {
+            Some(axis) => {
+                added[axis as usize] = [first, last];
+                padded[axis as usize] = padded[axis as usize].saturating_add(first).saturating_add(last);
+            }
+            None if first == 0 && last == 0 => {}
+            None => return Err(node.refuse("padding of the batch is not supported")),
+        }
+    }
+    let [height, width, channels] = padded;
+    node.expect_output(Shape::new(height, width, channels))?;
+    Ok(added)
 }
 
 /// The axis (0: height, 1: width, 2: channels) of a concatenation.
@@ -212,6 +220,11 @@ fn source(position: u32, from: u32, to: u32, align_corners: bool, half_pixel_cen
 pub(super) fn transpose(node: &Node) -> Result<Computation, TfliteError> {
     node.same_element()?;
     node.same_quantization(node.input(0)?)?;
+    node.unclamped(Operation::Transpose(permutation(node)?))
+}
+
+/// Which input axis (0: height, 1: width, 2: channels) each output axis of a transposition is.
+pub(super) fn permutation(node: &Node) -> Result<[u8; 3], TfliteError> {
     let (input, output) = (node.input(0)?, node.output()?);
     let order = node.input(1)?.integers()?;
     let rank = input.dimensions.len();
@@ -227,11 +240,16 @@ pub(super) fn transpose(node: &Node) -> Result<Computation, TfliteError> {
         };
         permutation[to as usize] = from;
     }
+    let mut sorted = permutation;
+    sorted.sort_unstable();
+    if sorted != [0, 1, 2] {
+        return Err(node.refuse(format!("order {order:?} names a dimension twice")));
+    }
     let shape = input.shape()?;
     let dimensions = [shape.height, shape.width, shape.channels];
     let [height, width, channels] = permutation.map(|axis| dimensions[axis as usize]);
     node.expect_output(Shape::new(height, width, channels))?;
-    node.unclamped(Operation::Transpose(permutation))
+    Ok(permutation)
 }
 
 /// The number of the greatest channel of each pixel.
