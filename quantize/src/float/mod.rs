@@ -190,3 +190,66 @@ impl SpareBuffers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rewrite::testing::{Builder, random};
+
+    #[test]
+    fn every_tensor_is_shown_once_in_order() {
+        let mut builder = Builder::new(5, 4, 3).convolution(6, 3, 1);
+        let branch = builder.last();
+        builder = builder.depthwise(3, 1).add(branch).fully_connected(2);
+        let graph = builder.finish();
+        let mut seen = Vec::new();
+        run_with(&graph, &random(60, 1), |id, values| {
+            assert_eq!(values.len(), graph.shape(id).elements());
+            seen.push(id.0);
+        })
+        .unwrap();
+        assert_eq!(seen, [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn what_the_observer_changes_is_what_comes_next() {
+        let graph = Builder::new(2, 2, 3)
+            .operator(Operator::Identity)
+            .operator(Operator::Identity)
+            .finish();
+        let output = run_with(&graph, &[1.0; 12], |id, values| {
+            if id.0 == 1 {
+                values.fill(7.0);
+            }
+        });
+        assert_eq!(output.unwrap(), [7.0; 12]);
+    }
+
+    #[test]
+    fn a_wrong_input_length_is_refused() {
+        let graph = Builder::new(2, 2, 3).convolution(4, 1, 0).finish();
+        let error = run(&graph, &[0.0; 11]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the network's input is 2x2x3, 12 values; 11 given"
+        );
+    }
+
+    #[test]
+    fn one_thread_and_several_give_the_same_values() {
+        let graph = Builder::new(17, 13, 5)
+            .convolution(8, 3, 1)
+            .depthwise(3, 1)
+            .convolution(9, 1, 0)
+            .finish();
+        let input = random(17 * 13 * 5, 3);
+        let with = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            pool.install(|| run(&graph, &input).unwrap())
+        };
+        crate::rewrite::testing::assert_close(&with(1), &with(3), 1e-5);
+    }
+}

@@ -3,6 +3,9 @@
 use super::{Operator, Shape, Window};
 use thiserror::Error;
 
+/// Most elements of a tensor: 1 GiB as floats, far above what a classifier needs.
+pub const MAX_ELEMENTS: usize = 1 << 28;
+
 /// Inputs that do not fit an operator.
 #[derive(Debug, Error, PartialEq)]
 pub enum ShapeError {
@@ -62,8 +65,8 @@ pub enum ShapeError {
         /// Shape asked for.
         to: Shape,
     },
-    /// The result would hold more elements than fit 32 bits.
-    #[error("{operator} makes a tensor too large to address: {height} x {width} x {channels} elements")]
+    /// The result would hold more than [`MAX_ELEMENTS`].
+    #[error("{operator} makes a tensor that is too large: {height} x {width} x {channels} elements")]
     TooLarge {
         /// Operator name.
         operator: &'static str,
@@ -150,7 +153,7 @@ pub fn output_shape(operator: &Operator, inputs: &[Shape]) -> Result<Shape, Shap
         .checked_mul(shape.width)
         .and_then(|n| n.checked_mul(shape.channels));
     match elements {
-        Some(n) if n <= i32::MAX as usize => Ok(shape),
+        Some(n) if n <= MAX_ELEMENTS => Ok(shape),
         _ => Err(ShapeError::TooLarge {
             operator: name,
             height: shape.height,

@@ -12,7 +12,7 @@ mod infer;
 mod operator;
 mod weights;
 
-pub use infer::{ShapeError, output_shape};
+pub use infer::{MAX_ELEMENTS, ShapeError, output_shape};
 pub use operator::{
     Activation, Affine, Convolution, Depthwise, FullyConnected, Operator, Padding, Resize, Window,
 };

@@ -30,6 +30,12 @@ pub fn batch_normalization(importer: &mut Importer, node: OnnxNode) -> Result<Vi
     for c in 0..channels {
         let [gamma, beta, mean, variance] = [0, 1, 2, 3].map(|i| parameter(i, c));
         let factor = gamma / (variance + epsilon).sqrt();
+        if !factor.is_finite() {
+            return Err(node.refuse(
+                format!("channel {c} has the variance {variance}"),
+                "Variances must not be negative; export the model again",
+            ));
+        }
         scale.push(factor as f32);
         offset.push((beta - mean * factor) as f32);
     }
@@ -100,6 +106,13 @@ fn with_constant(
     constant_is_first: bool,
 ) -> Result<View, OnnxError> {
     let (view, values) = per_channel(importer, node, view, constant)?;
+    let divides = node.proto.op_type == "Div";
+    if let Some(bad) = values.iter().find(|v| !v.is_finite() || divides && **v == 0.0) {
+        return Err(node.refuse(
+            format!("its constant holds {bad}"),
+            "Only finite results can be quantized",
+        ));
+    }
     let ones = vec![1.0; values.len()];
     let zeros = vec![0.0; values.len()];
     let negated = |values: &[f32]| values.iter().map(|v| -v).collect::<Vec<_>>();

@@ -5,7 +5,7 @@ use super::error::OnnxError;
 use super::importer::{Importer, View};
 use super::node::OnnxNode;
 use super::quantization;
-use crate::graph::{Convolution, Depthwise, Operator, Padding, Shape, Weights, Window};
+use crate::graph::{Convolution, Depthwise, MAX_ELEMENTS, Operator, Padding, Shape, Weights, Window};
 
 /// Conv: depthwise where every group has one input channel, otherwise a convolution. Other groups become a dense
 /// convolution with zeros between the groups.
@@ -49,6 +49,13 @@ pub fn convolution(importer: &mut Importer, node: OnnxNode) -> Result<View, Onnx
             weights,
         })
     } else {
+        let dense = out_channels.saturating_mul(taps).saturating_mul(shape.channels);
+        if dense > MAX_ELEMENTS {
+            return Err(node.refuse(
+                format!("its {groups} groups as one would have {dense} weights"),
+                "Depthwise convolutions (one input channel a group) work at any size",
+            ));
+        }
         if groups > 1 {
             importer.graph.notes.push(format!(
                 "{}: {groups} groups were made one by zeros between them; it costs {groups} times the \

@@ -52,7 +52,7 @@ pub enum OnnxError {
         /// Its extents as declared.
         dims: String,
     },
-    /// An input that is no image, sequence or vector.
+    /// An input that is no image, sequence or vector, or is too large for one.
     #[error(
         "input {input:?} has the shape [{dims}]; expected [batch, channels, height, width], \
              [batch, height, width, channels], [batch, channels, width] or [batch, features]"

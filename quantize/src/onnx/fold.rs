@@ -6,6 +6,7 @@ use super::error::OnnxError;
 use super::importer::Importer;
 use super::node::OnnxNode;
 use super::quantization;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, ModelProto, OperatorSetIdProto, ValueInfoProto};
 use tract_onnx::prelude::*;
@@ -104,7 +105,10 @@ fn by_tract(importer: &Importer, node: OnnxNode) -> Result<Constant, OnnxError> 
         let outputs = runnable.run(tvec![])?;
         from_tract(&outputs[0])
     };
-    run().map_err(|e| {
+    // tract panics on some damaged nodes.
+    let result =
+        catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(TractError::msg("its inputs do not fit")));
+    result.map_err(|e| {
         node.refuse(
             format!("it cannot be evaluated ahead of time: {}", e.root_cause()),
             "Simplify the model before (constant folding in the exporter)",

@@ -5,7 +5,7 @@ use super::error::OnnxError;
 use super::layout::{Layout, NC, NCHW, NCW, NHWC};
 use super::node::OnnxNode;
 use super::{arithmetic, convolution, dense, fold, movement, pool, quantization, reduce, resize};
-use crate::graph::{Graph, Operator, Shape, TensorId};
+use crate::graph::{Graph, MAX_ELEMENTS, Operator, Shape, TensorId};
 use std::collections::HashMap;
 use std::path::Path;
 use std::rc::Rc;
@@ -154,7 +154,7 @@ fn input_shape(input: &ValueInfoProto, channels_last: bool) -> Result<(Shape, La
     let known: Vec<Option<usize>> = dims
         .iter()
         .map(|dim| match dim.value {
-            Some(DimValue::DimValue(v)) if (1..1 << 24).contains(&v) => Some(v as usize),
+            Some(DimValue::DimValue(v)) if (1..1 << 20).contains(&v) => Some(v as usize),
             _ => None,
         })
         .collect();
@@ -188,6 +188,12 @@ fn input_shape(input: &ValueInfoProto, channels_last: bool) -> Result<(Shape, La
         [c, w] => (Shape::new(1, w, c), &NCW[..]),
         _ => (Shape::vector(extents[0]), &NC[..]),
     };
+    if shape.elements() > MAX_ELEMENTS {
+        return Err(OnnxError::InputRank {
+            input: input.name.clone(),
+            dims: declared(),
+        });
+    }
     Ok((shape, Layout::of_axes(axes, shape, batch), batch))
 }
 
@@ -490,6 +496,6 @@ fn unsupported_remedy(operator: &str) -> &'static str {
         "QLinearConv" | "QLinearMatMul" | "ConvInteger" | "MatMulInteger" | "DynamicQuantizeLinear" => {
             "Export the float model, or a static QDQ model (QuantizeLinear and DequantizeLinear around Conv)"
         }
-        _ => "The crate's documentation lists the operators that work",
+        _ => "The documentation of sepconv_quantize::onnx lists the operators that work",
     }
 }

@@ -3,6 +3,20 @@
 //! The model may use NCHW or NHWC (transposed) order, a symbolic or fixed batch, fp16 tensors followed by Cast, shape
 //! arithmetic, and QuantizeLinear/DequantizeLinear pairs, whose parameters are kept exactly. What the graph cannot hold
 //! is refused with the node's name, its operator, the reason, and what would work instead.
+//!
+//! Operators of activations that are read (anything is folded where all inputs are constants):
+//!
+//! | kind | operators |
+//! |---|---|
+//! | layers | Conv (1-D and 2-D, any kernel, stride, dilation, padding, groups), Gemm, MatMul with constant weights |
+//! | normalization | BatchNormalization in evaluation mode |
+//! | arithmetic | Add, Sub, Mul, Sum of activations; Add, Sub, Mul, Div with a constant per channel or for all; Neg; Pow to 0.5, 1 or 2 |
+//! | clamps | Relu, Clip, Min and Max with a constant |
+//! | activations | Sigmoid, HardSigmoid, HardSwish, Swish, Gelu, Tanh, Elu, Selu, LeakyRelu, PRelu, Softplus, Mish, Softsign, Abs, Sqrt, Exp |
+//! | pools | MaxPool, AveragePool, GlobalAveragePool, GlobalMaxPool, ReduceMean and ReduceMax over height and width |
+//! | data | Pad with a constant, Concat of channels, Slice, Split, Resize and Upsample by repetition, Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Identity, Dropout, Cast, Shape |
+//! | classifier | Softmax and ArgMax over channels |
+//! | quantization | QuantizeLinear, DequantizeLinear |
 
 mod arithmetic;
 mod constant;

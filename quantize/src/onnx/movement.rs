@@ -279,7 +279,7 @@ pub fn slice(importer: &mut Importer, node: OnnxNode) -> Result<View, OnnxError>
         }
         ranges[dim] = (
             start as usize,
-            ((end - start + steps[i] - 1) / steps[i]) as usize,
+            ((end - start - 1) / steps[i] + 1) as usize,
             steps[i] as usize,
         );
     }
@@ -304,7 +304,7 @@ pub fn split(importer: &mut Importer, node: OnnxNode) -> Result<(), OnnxError> {
             Some(given) => given.get(i).and_then(|&n| usize::try_from(n).ok()).unwrap_or(0),
             None => even.min(sizes[dim].saturating_sub(start)),
         };
-        if count == 0 || start + count > sizes[dim] {
+        if count == 0 || count > sizes[dim] - start {
             return Err(node.refuse(
                 "its parts do not add up to its input",
                 "The file is damaged; export it again",

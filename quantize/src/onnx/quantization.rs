@@ -102,10 +102,10 @@ pub fn quantize_constant(
         }
     };
     let along = Along::new(node, x, scale)?;
-    let (scales, zeros) = (scale.to_floats(), zero.map(Constant::to_integers));
+    let (scales, zeros) = scales_and_zeros(node, scale, zero)?;
     let quantized = x.to_floats().into_iter().enumerate().map(|(i, x)| {
         let c = along.index(i);
-        let zero = zeros.as_ref().map_or(0, |zeros| zeros[c.min(zeros.len() - 1)]);
+        let zero = zeros.as_ref().map_or(0, |zeros| zeros[c]);
         // ONNX rounds halves to even.
         ((x / scales[c]).round_ties_even() as i64 + zero).clamp(low, high)
     });
@@ -126,13 +126,7 @@ pub fn dequantize_constant(
     zero: Option<&Constant>,
 ) -> Result<Constant, OnnxError> {
     let along = Along::new(node, x, scale)?;
-    let (scales, zeros) = (scale.to_floats(), zero.map(Constant::to_integers));
-    if zeros.as_ref().is_some_and(|zeros| zeros.len() != scales.len()) {
-        return Err(node.refuse(
-            "it has as many zero points as not scales",
-            "The file is damaged; export it again",
-        ));
-    }
+    let (scales, zeros) = scales_and_zeros(node, scale, zero)?;
     let zero_at = |c: usize| zeros.as_ref().map_or(0, |zeros| zeros[c]);
     let integers: Vec<i32> = x
         .to_integers()
@@ -151,6 +145,22 @@ pub fn dequantize_constant(
         quantized,
         ..Constant::floats(x.dims.clone(), floats)
     })
+}
+
+/// Scales, and as many zero points where there are any.
+fn scales_and_zeros(
+    node: OnnxNode,
+    scale: &Constant,
+    zero: Option<&Constant>,
+) -> Result<(Vec<f32>, Option<Vec<i64>>), OnnxError> {
+    let (scales, zeros) = (scale.to_floats(), zero.map(Constant::to_integers));
+    if zeros.as_ref().is_some_and(|zeros| zeros.len() != scales.len()) {
+        return Err(node.refuse(
+            "its numbers of scales and zero points differ",
+            "The file is damaged; quantize the model again",
+        ));
+    }
+    Ok((scales, zeros))
 }
 
 /// Which scale belongs to an element.
