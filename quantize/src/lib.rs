@@ -13,6 +13,7 @@ pub mod onnx;
 pub mod plan;
 pub mod preprocess;
 pub mod recipe;
+pub mod report;
 pub mod resample;
 pub mod rewrite;
 pub mod summary;

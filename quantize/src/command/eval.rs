@@ -1,9 +1,9 @@
 //! `sepconv eval`: accuracy on labelled images, and how near int8 is to the float network.
 
 use super::failure::Failure;
-use super::model_file::ModelFile;
+use super::model_file::{ANY_LAYOUT, ModelFile, read};
 use super::quantize::float_graph;
-use super::{images, output};
+use super::{images, output, report};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 use sepconv::{AlignedVec, Model};
@@ -12,8 +12,10 @@ use sepconv_quantize::float;
 use sepconv_quantize::graph::Graph;
 use sepconv_quantize::inference::dequantize;
 use sepconv_quantize::preprocess::Preprocessor;
+use sepconv_quantize::report::{Accuracy, FloatAccuracy, Report, activations};
 use sepconv_quantize::summary::Summary;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -33,14 +35,18 @@ pub struct Arguments {
     /// Kernels to run with, one of `sepconv isa`.
     #[arg(long, value_name = "NAME")]
     isa: Option<String>,
+    #[command(flatten)]
+    report: report::Arguments,
 }
 
 /// Images of which every layer is compared.
 const LAYER_IMAGES: usize = 8;
 
-/// Where an image's class is found among its outputs, from 0; likewise for the float network; and whether both put the
-/// same class first.
+/// An image's class and the class that comes first; where the right one is found among the outputs, from 0; likewise for
+/// the float network; and whether both put the same class first.
 struct Verdict {
+    class: usize,
+    found: usize,
     int8: usize,
     float: Option<(usize, bool)>,
 }
@@ -83,13 +89,18 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
             .run(&preprocessor.quantize(pixels, &model.input()), arena, &mut bytes)
             .expect("sizes are the model's");
         let int8 = dequantize(&bytes, &output);
+        let first = |values: &[f32]| {
+            let first = (0..values.len()).find(|class| rank(values, *class) == 0);
+            first.expect("some output comes first")
+        };
         let float = graph.as_ref().map(|graph| {
             let real = float::run(graph, &preprocessor.normalize(pixels)).expect("the shapes were compared");
-            let first = |values: &[f32]| (0..values.len()).find(|class| rank(values, *class) == 0);
             (rank(&real, *class as usize), first(&real) == first(&int8))
         });
         bar.inc(1);
         Verdict {
+            class: *class as usize,
+            found: first(&int8),
             int8: rank(&int8, *class as usize),
             float,
         }
@@ -110,7 +121,36 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
     let layers = graph.as_ref().map_or_else(Vec::new, |graph| {
         layers(&model, &metadata.operators, graph, &inputs)
     });
-    report(&verdicts, &layers, &model, as_json)
+    let accuracy = summarize(&verdicts);
+    if arguments.report.wanted() {
+        write_report(arguments, &accuracy, &layers, graph.as_ref(), &inputs)?;
+    }
+    print(&accuracy, &layers, &model, as_json)
+}
+
+/// Writes the page, from the file as it is: once packed, weights cannot be told apart.
+fn write_report(
+    arguments: &Arguments,
+    accuracy: &Accuracy,
+    layers: &[Layer],
+    graph: Option<&Graph>,
+    inputs: &[Vec<f32>],
+) -> Result<(), Failure> {
+    let bytes = read(&arguments.model)?;
+    let model =
+        Model::with_kernels(&bytes, &ANY_LAYOUT).map_err(|error| Failure::input(&arguments.model, error))?;
+    let activations = match graph {
+        Some(graph) => activations(&model, graph, inputs).expect("the shapes were compared"),
+        None => Vec::new(),
+    };
+    arguments.report.write(&Report {
+        model: &model,
+        accuracy: Some(accuracy),
+        noise: layers,
+        activations: &activations,
+        trials: &[],
+        board: arguments.report.board(),
+    })
 }
 
 fn check_same_interface(graph: &Graph, model: &Model) -> Result<(), String> {
@@ -134,26 +174,43 @@ fn progress_bar(images: usize, hidden: bool) -> ProgressBar {
     ProgressBar::new(images as u64).with_style(style.expect("the template is sound"))
 }
 
-fn report(verdicts: &[Verdict], layers: &[Layer], model: &Model, as_json: bool) -> Result<(), Failure> {
-    let count = verdicts.len();
+fn summarize(verdicts: &[Verdict]) -> Accuracy {
     let share = |holds: &dyn Fn(&Verdict) -> bool| {
-        verdicts.iter().filter(|verdict| holds(verdict)).count() as f64 / count.max(1) as f64
+        verdicts.iter().filter(|verdict| holds(verdict)).count() as f64 / verdicts.len().max(1) as f64
     };
-    let within = |limit: usize| share(&|verdict| verdict.int8 < limit);
     let float_within = |limit: usize| share(&|verdict| verdict.float.is_some_and(|(rank, _)| rank < limit));
-    let agreement = share(&|verdict| verdict.float.is_some_and(|(_, same)| same));
-    let with_float = verdicts.iter().any(|verdict| verdict.float.is_some());
+    let mut confusion = BTreeMap::new();
+    for verdict in verdicts {
+        *confusion.entry((verdict.class, verdict.found)).or_insert(0) += 1;
+    }
+    Accuracy {
+        count: verdicts.len(),
+        top1: share(&|verdict| verdict.int8 < 1),
+        top5: share(&|verdict| verdict.int8 < 5),
+        float: verdicts
+            .iter()
+            .any(|verdict| verdict.float.is_some())
+            .then(|| FloatAccuracy {
+                top1: float_within(1),
+                top5: float_within(5),
+                agreement: share(&|verdict| verdict.float.is_some_and(|(_, same)| same)),
+            }),
+        confusion,
+    }
+}
+
+fn print(accuracy: &Accuracy, layers: &[Layer], model: &Model, as_json: bool) -> Result<(), Failure> {
     if as_json {
         let mut object = json!({
-            "count": count,
+            "count": accuracy.count,
             "isa": model.kernels().name,
-            "top1": within(1),
-            "top5": within(5),
+            "top1": accuracy.top1,
+            "top5": accuracy.top5,
+            "agreement": accuracy.float.map(|float| float.agreement),
         });
-        if with_float {
-            object["agreement"] = agreement.into();
-            object["float_top1"] = float_within(1).into();
-            object["float_top5"] = float_within(5).into();
+        if let Some(float) = accuracy.float {
+            object["float_top1"] = float.top1.into();
+            object["float_top5"] = float.top5.into();
             object["layers"] = json!(layers);
         }
         return output::json(&object);
@@ -166,14 +223,23 @@ fn report(verdicts: &[Verdict], layers: &[Layer], model: &Model, as_json: bool) 
         output::text(&format!("{table}\n"))?;
     }
     let percent = |share: f64| format!("{:.2} %", 100.0 * share);
-    let mut table = output::table(&[&format!("{count} images"), "int8", "fp32"], 0);
-    let float = |share: f64| if with_float { percent(share) } else { "-".into() };
-    table.add_row(["top-1".to_string(), percent(within(1)), float(float_within(1))]);
-    table.add_row(["top-5".to_string(), percent(within(5)), float(float_within(5))]);
-    if with_float {
+    let float =
+        |share: fn(FloatAccuracy) -> f64| accuracy.float.map_or("-".into(), |float| percent(share(float)));
+    let mut table = output::table(&[&format!("{} images", accuracy.count), "int8", "fp32"], 0);
+    table.add_row([
+        "top-1".to_string(),
+        percent(accuracy.top1),
+        float(|float| float.top1),
+    ]);
+    table.add_row([
+        "top-5".to_string(),
+        percent(accuracy.top5),
+        float(|float| float.top5),
+    ]);
+    if let Some(found) = accuracy.float {
         table.add_row([
             "same class as fp32".to_string(),
-            percent(agreement),
+            percent(found.agreement),
             String::new(),
         ]);
     }

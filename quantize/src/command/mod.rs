@@ -12,6 +12,7 @@ mod model_file;
 mod npy;
 mod output;
 mod quantize;
+mod report;
 mod run;
 
 use clap::{Parser, Subcommand};

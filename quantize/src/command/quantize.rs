@@ -9,11 +9,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sepconv::layout::Target as Layouts;
 use sepconv::{Model, Shape};
 use sepconv_quantize::calibrate::Method;
+use sepconv_quantize::evaluate::layers;
 use sepconv_quantize::graph::Graph;
 use sepconv_quantize::network::{Metadata, Network, PlanFigures, Preprocess};
-use sepconv_quantize::plan::{self, Options};
+use sepconv_quantize::plan::{self, Options, Plan};
 use sepconv_quantize::preprocess::Preprocessor;
 use sepconv_quantize::recipe::{self, Recipe, Trial};
+use sepconv_quantize::report::{Report, activations};
 use sepconv_quantize::summary::Summary;
 use sepconv_quantize::{onnx, rewrite, tflite, write};
 use serde_json::json;
@@ -65,6 +67,8 @@ pub struct Arguments {
     /// The file to write.
     #[arg(short, long, value_name = "OUT.sepc")]
     output: PathBuf,
+    #[command(flatten)]
+    report: super::report::Arguments,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -99,7 +103,11 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
     let start = Instant::now();
     let bytes = std::fs::read(&arguments.source).map_err(|error| Failure::input(&arguments.source, error))?;
     let bar = progress_bar(as_json);
-    let (mut network, trials) = network(arguments, &bytes, &bar)?;
+    let Made {
+        mut network,
+        trials,
+        float,
+    } = network(arguments, &bytes, &bar)?;
     bar.set_message("planning memory");
     let (options, target) = arguments.plan();
     let plan = plan::plan(&network, &options);
@@ -110,6 +118,10 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
     let file =
         write::to_bytes(&network, &plan, target).map_err(|error| Failure::input(&arguments.source, error))?;
     write::write_file(&arguments.output, &file).map_err(|error| Failure::Environment(error.to_string()))?;
+    if arguments.report.wanted() {
+        bar.set_message("writing the report");
+        write_report(arguments, &network, &plan, &trials, float.as_ref())?;
+    }
     bar.finish_and_clear();
     report(arguments, &file, &trials, start.elapsed(), as_json)
 }
@@ -158,8 +170,57 @@ impl Arguments {
     }
 }
 
+/// What became of the source.
+struct Made {
+    network: Network,
+    trials: Vec<Trial>,
+    /// Nothing if the source was in integers.
+    float: Option<Float>,
+}
+
+/// The float network, for comparisons.
+struct Float {
+    /// As the source has it, simplified.
+    source: Graph,
+    /// As it was quantized: equalized and corrected.
+    quantized: Graph,
+    /// Calibration inputs.
+    inputs: Vec<Vec<f32>>,
+}
+
+/// Calibration inputs that the report's noise and histograms are made from.
+const REPORT_INPUTS: usize = 8;
+
+/// Writes the page. Weights are shown from the plain layout, whatever the target's is.
+fn write_report(
+    arguments: &Arguments,
+    network: &Network,
+    plan: &Plan,
+    trials: &[Trial],
+    float: Option<&Float>,
+) -> Result<(), Failure> {
+    let wrong = |error: &dyn std::fmt::Display| Failure::input(&arguments.source, error);
+    let file = write::to_bytes(network, plan, Layouts::Plain).map_err(|error| wrong(&error))?;
+    let model = Model::new(&file).map_err(|error| wrong(&error))?;
+    let names = Summary::of(&model).metadata.operators;
+    let (mut noise, mut histograms) = (Vec::new(), Vec::new());
+    if let Some(float) = float {
+        let inputs = &float.inputs[..float.inputs.len().min(REPORT_INPUTS)];
+        noise = layers(&model, &names, &float.source, inputs);
+        histograms = activations(&model, &float.quantized, inputs).map_err(|error| wrong(&error))?;
+    }
+    arguments.report.write(&Report {
+        model: &model,
+        accuracy: None,
+        noise: &noise,
+        activations: &histograms,
+        trials,
+        board: arguments.report.board(),
+    })
+}
+
 /// Imports the source and, if it is in floating point, quantizes it.
-fn network(arguments: &Arguments, bytes: &[u8], bar: &ProgressBar) -> Result<(Network, Vec<Trial>), Failure> {
+fn network(arguments: &Arguments, bytes: &[u8], bar: &ProgressBar) -> Result<Made, Failure> {
     bar.set_message("reading the network");
     let wrong = |error: &dyn std::fmt::Display| Failure::input(&arguments.source, error);
     let mut metadata = Metadata {
@@ -185,7 +246,11 @@ fn network(arguments: &Arguments, bytes: &[u8], bar: &ProgressBar) -> Result<(Ne
         }
         network.metadata = metadata;
         check_size(arguments, network.tensors[network.input].shape)?;
-        return Ok((network, Vec::new()));
+        return Ok(Made {
+            network,
+            trials: Vec::new(),
+            float: None,
+        });
     }
     let mut graph = onnx::read_bytes(bytes).map_err(|error| wrong(&error))?;
     rewrite::simplify(&mut graph);
@@ -225,7 +290,15 @@ fn network(arguments: &Arguments, bytes: &[u8], bar: &ProgressBar) -> Result<(Ne
     };
     let quantized = recipe::quantize(&graph, &inputs, arguments.method(), recipe, metadata, &progress)
         .map_err(|error| wrong(&error))?;
-    Ok((quantized.network, quantized.trials))
+    Ok(Made {
+        network: quantized.network,
+        trials: quantized.trials,
+        float: Some(Float {
+            source: graph,
+            quantized: quantized.graph,
+            inputs,
+        }),
+    })
 }
 
 /// How images become inputs: as the arguments say, else as the source does.
