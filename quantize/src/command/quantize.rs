@@ -130,8 +130,9 @@ impl Arguments {
     /// How to plan memory, and for which kernels to pack.
     fn plan(&self) -> (Options, Layouts) {
         let (options, target) = match self.target {
-            None | Some(TargetName::CortexM55 | TargetName::Aarch64) => (Options::SMALLEST, Layouts::Plain),
+            None | Some(TargetName::Aarch64) => (Options::SMALLEST, Layouts::Plain),
             Some(TargetName::CortexM4) => (Options::SMALLEST, Layouts::CortexM4),
+            Some(TargetName::CortexM55) => (Options::SMALLEST, Layouts::CortexM55),
             // A host packs for its own instruction set when it loads the model.
             Some(TargetName::Host) => (
                 Options {

@@ -199,6 +199,8 @@ pub static ALL: &[&Kernels] = &[
     &reference::KERNELS,
     #[cfg(sepconv_arm = "dsp")]
     &arm::dsp::KERNELS,
+    #[cfg(sepconv_arm = "helium")]
+    &arm::helium::KERNELS,
     #[cfg(target_arch = "x86_64")]
     &x86::AVX2,
     #[cfg(target_arch = "x86_64")]

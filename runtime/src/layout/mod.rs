@@ -5,6 +5,7 @@
 //! file with its block's length, scratch memory, and packing.
 
 pub mod cortex_m4;
+pub mod cortex_m55;
 #[cfg(feature = "alloc")]
 mod fold;
 #[cfg(feature = "alloc")]
@@ -32,6 +33,8 @@ pub enum Layout {
     Plain = 0,
     /// See [`cortex_m4`].
     CortexM4 = 16,
+    /// See [`cortex_m55`].
+    CortexM55 = 17,
     /// Matrices for x86-64 vectors.
     X86Product = 64,
     /// Depthwise convolution for x86-64 vectors.
@@ -109,6 +112,7 @@ impl Layout {
         match code {
             0 => Some(Layout::Plain),
             16 => Some(Layout::CortexM4),
+            17 => Some(Layout::CortexM55),
             64 => Some(Layout::X86Product),
             65 => Some(Layout::X86Depthwise),
             _ => None,
@@ -137,6 +141,7 @@ impl Layout {
         match self {
             Layout::Plain => None,
             Layout::CortexM4 => cortex_m4::holds(shape).then(|| cortex_m4::packed_len(shape)),
+            Layout::CortexM55 => cortex_m55::holds(shape).then(|| cortex_m55::packed_len(shape)),
             Layout::X86Product => x86_gemm::holds(shape).then(|| x86_gemm::packed_len(shape)),
             Layout::X86Depthwise => x86_depthwise::holds(shape).then(|| x86_depthwise::packed_len(shape)),
         }
@@ -163,6 +168,7 @@ impl Layout {
         match self {
             Layout::Plain => 0,
             Layout::CortexM4 => cortex_m4::scratch_len(shape),
+            Layout::CortexM55 => cortex_m55::scratch_len(shape),
             Layout::X86Product => x86_gemm::scratch_len(shape),
             Layout::X86Depthwise => x86_depthwise::scratch_len(shape),
         }
@@ -181,6 +187,8 @@ pub enum Target {
     Plain,
     /// Cortex-M4, M7, M33, and other cores with the DSP extension.
     CortexM4,
+    /// Cortex-M55, M85, and other cores with Helium.
+    CortexM55,
     /// x86-64 with AVX2 or more.
     X86,
 }
@@ -194,6 +202,7 @@ impl Target {
     /// ```
     pub fn of_processor(target: &str, cpu: &str) -> Self {
         match (target.split('-').next().unwrap_or(""), cpu) {
+            ("thumbv8m.main", "cortex-m52" | "cortex-m55" | "cortex-m85") => Target::CortexM55,
             ("thumbv8m.main", "cortex-m33" | "cortex-m35p") | ("thumbv7em", _) => Target::CortexM4,
             _ => Target::Plain,
         }
@@ -218,9 +227,10 @@ impl Target {
     pub fn layout(self, shape: &LinearShape) -> Layout {
         match self {
             Target::CortexM4 if cortex_m4::holds(shape) => Layout::CortexM4,
+            Target::CortexM55 if cortex_m55::holds(shape) => Layout::CortexM55,
             Target::X86 if x86_gemm::holds(shape) => Layout::X86Product,
             Target::X86 if x86_depthwise::holds(shape) => Layout::X86Depthwise,
-            Target::Plain | Target::X86 | Target::CortexM4 => Layout::Plain,
+            _ => Layout::Plain,
         }
     }
 }

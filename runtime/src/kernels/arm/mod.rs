@@ -2,3 +2,5 @@
 
 #[cfg(sepconv_arm = "dsp")]
 pub mod dsp;
+#[cfg(sepconv_arm = "helium")]
+pub mod helium;
