@@ -17,14 +17,16 @@ pub(crate) const MAX_KERNEL: usize = 16;
 
 /// Constants of a group, in the order of its lanes, as a kernel reads them (native byte order: x86 is little-endian).
 ///
-/// [`FAST`](Self::FAST) says that for every channel and every input the output is
+/// [`fast`](Self::fast) says that for every channel and every input the output is
 /// `(high + (accumulator >> 31)) >> shift`, where `high` is the high half of
 /// `2 × accumulator × mantissa + rounding` in 64 bits, without any overflow. This is the doubling high multiply
 /// (`rounding` holds its half, 2^31) followed by the rounding right shift: with 2^(shift−1) added before shifting, ties
 /// go up; one less for negative values makes them go away from zero. `rounding` holds that 2^(shift−1) as well.
 ///
-/// Multipliers of 1 and above shift left or not at all, which takes two more steps: the accumulator first goes left by
-/// [`left`](Self::left), and only the lanes of [`tie`](Self::tie) take one off negative values.
+/// In other groups (multipliers of 1 and above, great biases) the accumulator first goes left by `left`, nothing is
+/// doubled, `rounding` is half as great, 2^31 is taken off where `tie` and a negative value meet, and the whole 64 bits
+/// go right by `shift`, which is 31 greater. Nothing overflows then but the left shift, which drops bits in the
+/// specification too.
 #[repr(C)]
 pub(crate) struct GroupConstants {
     /// Bias less the correction for unsigned activations and the input zero point.
@@ -39,23 +41,19 @@ pub(crate) struct GroupConstants {
     pub rounding_odd: [i64; GROUP / 2],
     /// Right shifts.
     pub shift: [i32; GROUP],
-    /// Left shifts.
-    pub left: [i32; GROUP],
-    /// −1 where there is a right shift, else 0.
-    pub tie: [i32; GROUP],
-    /// Which formula holds for the whole group: [`FAST`](Self::FAST), [`LEFT`](Self::LEFT) or neither.
-    pub formula: i32,
+    /// 1 if the group is fast.
+    pub fast: i32,
     /// 0, to the next multiple of 64.
     pub reserved: [i32; GROUP - 1],
+    /// Left shifts.
+    pub left: [i32; GROUP],
+    /// 1 where the specification shifts right, else 0.
+    pub tie: [i32; GROUP],
 }
 
 impl GroupConstants {
     /// Bytes in a packed block.
     pub const SIZE: usize = size_of::<Self>();
-    /// All lanes shift right.
-    pub const FAST: i32 = 1;
-    /// Some lanes shift left or not at all.
-    pub const LEFT: i32 = 2;
 }
 
 /// Weight number `index` of an operator with plain constants.
@@ -100,7 +98,7 @@ pub(crate) fn push_constants(
 ) {
     let (mut bias, mut mantissa, mut rounding, mut shift) =
         ([0i32; GROUP], [0i64; GROUP], [0i64; GROUP], [1i32; GROUP]);
-    let (mut fast, mut in_range) = (true, true);
+    let mut fast = true;
     for (lane, channel) in lanes.iter().enumerate() {
         let Some((channel, sums)) = channel else { continue };
         let plain_bias = linear.bias(*channel);
@@ -113,15 +111,21 @@ pub(crate) fn push_constants(
         } else {
             -(multiplier.shift as i32)
         };
-        rounding[lane] = (1 << 31)
+        rounding[lane] = (1 << 30)
             + if shift[lane] > 0 {
-                1 << (31 + shift[lane])
+                1 << (30 + shift[lane])
             } else {
                 0
             };
         let greatest = sums.magnitude * 255 + (plain_bias as i64).abs();
-        fast &= shift[lane] > 0;
-        in_range &= greatest << (-shift[lane]).max(0) < 1 << 30;
+        fast &= shift[lane] > 0 && greatest < 1 << 30;
+    }
+    let left = shift.map(|shift| (-shift).max(0));
+    let tie = shift.map(|shift| (shift > 0) as i32);
+    if fast {
+        rounding = rounding.map(|rounding| 2 * rounding);
+    } else {
+        shift = shift.map(|shift| 31 + shift.max(0));
     }
     let every_other = |values: &[i64; GROUP], first| -> [i64; GROUP / 2] {
         core::array::from_fn(|i| values[2 * i + first])
@@ -136,17 +140,10 @@ pub(crate) fn push_constants(
             );
         }
     }
-    let right = shift.map(|shift| shift.max(0));
-    let left = shift.map(|shift| (-shift).max(0));
-    let tie = shift.map(|shift| -((shift > 0) as i32));
-    for values in [right, left, tie] {
+    block.extend(shift.iter().flat_map(|value| value.to_le_bytes()));
+    block.extend((fast as i32).to_le_bytes());
+    block.resize(block.len() + 4 * (GROUP - 1), 0);
+    for values in [left, tie] {
         block.extend(values.iter().flat_map(|value| value.to_le_bytes()));
     }
-    let formula = match (in_range, fast) {
-        (false, _) => 0,
-        (true, true) => GroupConstants::FAST,
-        (true, false) => GroupConstants::LEFT,
-    };
-    block.extend(formula.to_le_bytes());
-    block.resize(block.len() + 4 * (GROUP - 1), 0);
 }

@@ -4,7 +4,7 @@
 //! interleaved once: each 32-bit lane then holds four vertical taps of a channel, and one instruction multiplies and adds
 //! them. What is padding is prepared as the input zero point.
 
-use super::requantize::{Output, Scales};
+use super::requantize::{ANY, CLAMPED, Output, SIGNED, Scales};
 use super::vector::Vector;
 use crate::layout::x86::{GroupConstants, MAX_KERNEL};
 use crate::layout::x86_depthwise::{
@@ -252,32 +252,22 @@ impl<V: Vector> RowTask<'_, V> {
                 .add(4 * GroupConstants::SIZE + constants.half * W::BYTES);
             for vector in 0..4 {
                 let group = constants.block.add(vector * GroupConstants::SIZE);
-                let bias = W::load(group.add(constants.half * W::BYTES));
                 let scales = Scales::load(group, constants.half);
-                let weights = weights.add(vector * 64);
-                let mut pixel = self.prepared.add(vector * W::BYTES).cast_const();
-                let mut to = self.packed.add(vector * W::BYTES);
-                for _ in 0..count.div_ceil(TOGETHER) {
-                    let mut sums = [bias; TOGETHER];
-                    for column in 0..columns {
-                        for group in 0..groups {
-                            let weights = W::load(weights.add((column * groups + group) * BLOCK * ROWS));
-                            for (i, sum) in sums.iter_mut().enumerate() {
-                                let at = i * stride * column_len + column * dilated + group * 4 * W::BYTES;
-                                *sum = sum.add_dot(W::load(pixel.add(at)), weights);
-                            }
-                        }
-                    }
-                    let [a, b, c, d] = sums;
-                    let scaled = [
-                        output.scale(a, &scales),
-                        output.scale(b, &scales),
-                        output.scale(c, &scales),
-                        output.scale(d, &scales),
-                    ];
-                    output.pack(scaled).store(to);
-                    pixel = pixel.add(TOGETHER * stride * column_len);
-                    to = to.add(4 * W::BYTES);
+                let task = VectorTask {
+                    bias: W::load(group.add(constants.half * W::BYTES)),
+                    scales,
+                    weights: weights.add(vector * 64),
+                    columns,
+                    groups,
+                    dilated,
+                    pixel_step: stride * column_len,
+                    from: self.prepared.add(vector * W::BYTES),
+                    to: self.packed.add(vector * W::BYTES),
+                };
+                match output.formula([&scales, &scales]) {
+                    CLAMPED => task.run::<CLAMPED>(output, count),
+                    SIGNED => task.run::<SIGNED>(output, count),
+                    _ => task.run::<ANY>(output, count),
                 }
             }
         }
@@ -324,6 +314,57 @@ unsafe fn part<W: Vector, const WHOLE: bool>(from: *const u8, valid: usize) -> W
             W::load(from)
         } else {
             W::load_first(from, valid)
+        }
+    }
+}
+
+/// A segment of one vector of sums.
+struct VectorTask<W: Vector> {
+    bias: W,
+    scales: Scales<W>,
+    weights: *const u8,
+    /// The window's columns and groups of rows.
+    columns: usize,
+    groups: usize,
+    /// Bytes from one of the window's columns to the next, and from one pixel to the next.
+    dilated: usize,
+    pixel_step: usize,
+    from: *const u8,
+    to: *mut u8,
+}
+
+impl<W: Vector> VectorTask<W> {
+    /// # Safety
+    ///
+    /// As [`RowTask::multiply`].
+    #[inline(always)]
+    unsafe fn run<const FORMULA: u8>(&self, output: &Output<W>, count: usize) {
+        let (mut from, mut to) = (self.from, self.to);
+        // SAFETY: as `multiply` says.
+        unsafe {
+            for _ in 0..count.div_ceil(TOGETHER) {
+                let mut sums = [self.bias; TOGETHER];
+                for column in 0..self.columns {
+                    for group in 0..self.groups {
+                        let weights = (column * self.groups + group) * BLOCK * ROWS;
+                        let weights = W::load(self.weights.add(weights));
+                        let from = from.add(column * self.dilated + group * 4 * W::BYTES);
+                        for (i, sum) in sums.iter_mut().enumerate() {
+                            *sum = sum.add_dot(W::load(from.add(i * self.pixel_step)), weights);
+                        }
+                    }
+                }
+                let [a, b, c, d] = sums;
+                let scaled = [
+                    output.scale::<FORMULA>(a, &self.scales),
+                    output.scale::<FORMULA>(b, &self.scales),
+                    output.scale::<FORMULA>(c, &self.scales),
+                    output.scale::<FORMULA>(d, &self.scales),
+                ];
+                output.pack(scaled).store(to);
+                from = from.add(TOGETHER * self.pixel_step);
+                to = to.add(4 * W::BYTES);
+            }
         }
     }
 }

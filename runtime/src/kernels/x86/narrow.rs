@@ -253,6 +253,19 @@ impl<D: Dot> Vector for Narrow<D> {
         new(unsafe { _mm256_mul_epi32(self.0, other.0) })
     }
     #[inline(always)]
+    unsafe fn shift_right_64(self, counts: Self) -> Self {
+        // AVX2 shifts zeros in; with the sign bit flipped before, and taken off where it went, they are signs.
+        unsafe {
+            let sign = _mm256_set1_epi64x(i64::MIN);
+            let shifted = _mm256_srlv_epi64(_mm256_xor_si256(self.0, sign), counts.0);
+            new(_mm256_sub_epi64(shifted, _mm256_srlv_epi64(sign, counts.0)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn low_halves_up(self) -> Self {
+        new(unsafe { _mm256_slli_epi64::<32>(self.0) })
+    }
+    #[inline(always)]
     unsafe fn high_halves(self) -> Self {
         new(unsafe { _mm256_srli_epi64::<32>(self.0) })
     }

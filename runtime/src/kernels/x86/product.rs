@@ -6,12 +6,13 @@
 //! all of a tile's addresses are one pointer and a constant. A panel of weights is used for all tiles of a block before
 //! the next is read.
 
-use super::requantize::{Output, Scales};
+use super::requantize::{ANY, CLAMPED, Output, SIGNED, Scales};
 use super::vector::Vector;
 use crate::layout::x86::{GROUP, GroupConstants, MAX_KERNEL};
 use crate::layout::x86_gemm::{CHUNK, DEPTH_STEP, PANEL, block_pixels, panel_weights, pixel_len};
 use crate::operator::Linear;
 use crate::{Band, Rows, Shape};
+use core::ops::Range;
 
 /// The largest tile of any instruction set.
 const MAX_TILE: usize = 14;
@@ -184,6 +185,8 @@ impl Source for Windows<'_> {
         let window = &self.linear.window;
         let row_len = window.kernel_width * self.channels;
         let rows = window.kernel_rows(y, self.input.shape.height);
+        let inner = self.inner_columns();
+        let inner = inner.start.clamp(x, x + count)..inner.end.clamp(x, x + count);
         for start in (0..self.depth).step_by(V::BYTES) {
             let end = (start + V::BYTES).min(self.depth);
             // The window's rows that this part of it touches.
@@ -195,36 +198,125 @@ impl Source for Windows<'_> {
                 *source = self.input.row(window.input_row(y, ky));
             }
             let (chunk, part) = (start / CHUNK * CHUNK, start % CHUNK);
-            let place = Place {
-                tile: place.tile.wrapping_add(chunk * place.len + part),
-                ..place
+            let to = place
+                .tile
+                .wrapping_add(chunk * place.len + part + place.first * CHUNK);
+            let part = Part {
+                sources,
+                first: rows.start,
+                start,
+                end,
             };
-            for i in 0..count {
-                let columns = window.kernel_columns(x + i, self.input.shape.width);
-                // What lies in one piece in the input: rows of the window, or with dilation single pixels.
-                let (pieces, len) = match window.dilation_width {
-                    1 => (columns.start..columns.start + 1, columns.len() * self.channels),
-                    _ => (columns, self.channels),
-                };
-                // SAFETY: what is read lies within a row of the input; the place has room.
-                unsafe {
-                    let mut values = V::splat_8(self.linear.input_zero_point as i8);
-                    for kx in pieces {
-                        let at = window.input_column(x + i, kx) * self.channels;
-                        for (ky, source) in rows.clone().zip(sources.iter()) {
-                            let piece = ky * row_len + kx * self.channels;
-                            let (from, to) = (piece.max(start), (piece + len).min(end));
-                            if from < to {
-                                let at = at + from - piece;
-                                let source = source.get(at..at + to - from)?.as_ptr().cast();
-                                values = values.replace_between(source, from - start, to - start);
-                            }
-                        }
+            for column in (x..inner.start).chain(inner.end..x + count) {
+                // SAFETY: the place has room.
+                unsafe { self.gather::<V>(&part, column, to.add((column - x) * CHUNK)) }?;
+            }
+            if !inner.is_empty() {
+                // SAFETY: the columns read the whole width of the window, and the place has room.
+                unsafe { self.gather_inner::<V>(&part, inner.clone(), to.add((inner.start - x) * CHUNK)) }?;
+            }
+        }
+        Some(())
+    }
+}
+
+/// The bytes `start..end` of a window.
+struct Part<'a> {
+    /// The input rows that it touches.
+    sources: &'a [&'a [i8]],
+    /// Which row of the window the first of them is.
+    first: usize,
+    start: usize,
+    end: usize,
+}
+
+impl Windows<'_> {
+    /// The output columns whose window lies within the input's columns in one piece; none if the window is dilated.
+    fn inner_columns(&self) -> Range<usize> {
+        let window = &self.linear.window;
+        let width = self.input.shape.width as usize + window.pad_left;
+        if window.dilation_width != 1 || width < window.kernel_width {
+            return 0..0;
+        }
+        let start = window.pad_left.div_ceil(window.stride_width);
+        start..((width - window.kernel_width) / window.stride_width + 1).max(start)
+    }
+
+    /// Part of the window of any output column.
+    ///
+    /// # Safety
+    ///
+    /// The processor has `V`'s instruction set, and there is room for a vector.
+    #[inline(always)]
+    unsafe fn gather<V: Vector>(&self, part: &Part, x: usize, to: *mut u8) -> Option<()> {
+        let window = &self.linear.window;
+        let row_len = window.kernel_width * self.channels;
+        let columns = window.kernel_columns(x, self.input.shape.width);
+        // What lies in one piece in the input: rows of the window, or with dilation single pixels.
+        let (pieces, len) = match window.dilation_width {
+            1 => (columns.start..columns.start + 1, columns.len() * self.channels),
+            _ => (columns, self.channels),
+        };
+        // SAFETY: what is read lies within a row of the input; the rest is the contract.
+        unsafe {
+            let mut values = V::splat_8(self.linear.input_zero_point as i8);
+            for kx in pieces {
+                let at = window.input_column(x, kx) * self.channels;
+                for (ky, source) in (part.first..).zip(part.sources) {
+                    let piece = ky * row_len + kx * self.channels;
+                    let (from, to) = (piece.max(part.start), (piece + len).min(part.end));
+                    if from < to {
+                        let at = at + from - piece;
+                        let source = source.get(at..at + to - from)?.as_ptr().cast();
+                        values = values.replace_between(source, from - part.start, to - part.start);
                     }
-                    values
-                        .xor(V::splat_8(SIGN))
-                        .store(place.tile.add((place.first + i) * CHUNK));
                 }
+            }
+            values.xor(V::splat_8(SIGN)).store(to);
+        }
+        Some(())
+    }
+
+    /// Part of the windows of [inner columns](Self::inner_columns), one after the other.
+    ///
+    /// # Safety
+    ///
+    /// The processor has `V`'s instruction set, and there is room for a vector every [`CHUNK`] bytes.
+    #[inline(always)]
+    unsafe fn gather_inner<V: Vector>(&self, part: &Part, columns: Range<usize>, to: *mut u8) -> Option<()> {
+        let window = &self.linear.window;
+        let row_len = window.kernel_width * self.channels;
+        let first = (columns.start * window.stride_width - window.pad_left) * self.channels;
+        let last = (columns.end - 1) * window.stride_width - window.pad_left;
+        let step = window.stride_width * self.channels;
+        // Where a piece begins in the input, and where it lies in the vector.
+        let mut pieces = [(core::ptr::null::<u8>(), 0, 0); MAX_ROWS];
+        let pieces = pieces.get_mut(..part.sources.len())?;
+        for ((ky, source), piece) in (part.first..).zip(part.sources).zip(pieces.iter_mut()) {
+            let row = ky * row_len;
+            let (from, to) = (row.max(part.start), (row + row_len).min(part.end));
+            source.get(..last * self.channels + row_len)?;
+            let at = source.as_ptr().cast::<u8>().wrapping_add(first + from - row);
+            *piece = (at, from - part.start, to - part.start);
+        }
+        // SAFETY: each column reads within its rows, up to the last column's end; the rest is the contract.
+        unsafe {
+            let sign = V::splat_8(SIGN);
+            let zero = V::splat_8(self.linear.input_zero_point as i8);
+            if let [(from, 0, len)] = *pieces
+                && len == V::BYTES
+            {
+                for i in 0..columns.len() {
+                    V::load(from.add(i * step)).xor(sign).store(to.add(i * CHUNK));
+                }
+                return Some(());
+            }
+            for i in 0..columns.len() {
+                let mut values = zero;
+                for (from, start, end) in pieces.iter() {
+                    values = values.replace_between(from.add(i * step), *start, *end);
+                }
+                values.xor(sign).store(to.add(i * CHUNK));
             }
         }
         Some(())
@@ -384,12 +476,16 @@ unsafe fn multiply_block<V: Vector>(
                         weights: weights.add(half * V::BYTES),
                     };
                     tile.multiply(len, groups, &mut sums);
-                    let to = to.add(first * channels + channel);
-                    let valid = width.min(channels - channel);
+                    let destination = Destination {
+                        to: to.add(first * channels + channel),
+                        pixels: len,
+                        channels,
+                        valid: width.min(channels - channel),
+                    };
                     if groups == 2 {
-                        finish_pairs(&output, &sums, panel, half, len, to, channels, valid);
+                        finish_pairs(&output, &sums, panel, half, destination);
                     } else {
-                        finish_single(&output, &sums, panel, half, len, to, channels, valid);
+                        finish_single(&output, &sums, panel, half, destination);
                     }
                 }
             }
@@ -465,35 +561,68 @@ impl Tile {
     }
 }
 
-/// Requantizes and writes the first `valid` channels of a tile's pixels, two groups a pixel.
+/// Where a tile's outputs go.
+#[derive(Clone, Copy)]
+struct Destination {
+    /// The first channel of the first pixel.
+    to: *mut u8,
+    /// Pixels of the tile.
+    pixels: usize,
+    /// Channels of a pixel.
+    channels: usize,
+    /// How many channels are written.
+    valid: usize,
+}
+
+/// Requantizes and writes a tile's pixels, two groups a pixel.
 ///
 /// # Safety
 ///
-/// `constants` are those of two groups, and `to` has room for `valid` bytes every `channels` bytes.
+/// `constants` are those of two groups; there is room for `valid` bytes every `channels` bytes.
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
 unsafe fn finish_pairs<V: Vector>(
     output: &Output<V>,
     sums: &[V; 2 * MAX_TILE],
     constants: *const u8,
     half: usize,
-    pixels: usize,
-    to: *mut u8,
-    channels: usize,
-    valid: usize,
+    destination: Destination,
 ) {
     // SAFETY: the contract.
     unsafe {
         // Read once: the compiler cannot know that writing outputs leaves the constants as they are.
-        let first_scales = Scales::load(constants, half);
-        let second_scales = Scales::load(constants.add(GroupConstants::SIZE), half);
+        let first = Scales::load(constants, half);
+        let second = Scales::load(constants.add(GroupConstants::SIZE), half);
+        match output.formula([&first, &second]) {
+            CLAMPED => finish_pairs_by::<V, CLAMPED>(output, sums, first, second, destination),
+            SIGNED => finish_pairs_by::<V, SIGNED>(output, sums, first, second, destination),
+            _ => finish_pairs_by::<V, ANY>(output, sums, first, second, destination),
+        }
+    }
+}
+
+/// As [`finish_pairs`], by one formula.
+#[inline(always)]
+unsafe fn finish_pairs_by<V: Vector, const FORMULA: u8>(
+    output: &Output<V>,
+    sums: &[V; 2 * MAX_TILE],
+    first_scales: Scales<V>,
+    second_scales: Scales<V>,
+    Destination {
+        to,
+        pixels,
+        channels,
+        valid,
+    }: Destination,
+) {
+    // SAFETY: the caller's contract.
+    unsafe {
         for pixel in (0..pixels).step_by(2) {
             let next = (pixel + 1).min(pixels - 1);
             let pack = output.pack([
-                output.scale(sums[2 * pixel], &first_scales),
-                output.scale(sums[2 * pixel + 1], &second_scales),
-                output.scale(sums[2 * next], &first_scales),
-                output.scale(sums[2 * next + 1], &second_scales),
+                output.scale::<FORMULA>(sums[2 * pixel], &first_scales),
+                output.scale::<FORMULA>(sums[2 * pixel + 1], &second_scales),
+                output.scale::<FORMULA>(sums[2 * next], &first_scales),
+                output.scale::<FORMULA>(sums[2 * next + 1], &second_scales),
             ]);
             let both = pack.unzip_64(output.orders);
             let (first, second) = (to.add(pixel * channels), to.add(next * channels));
@@ -514,25 +643,44 @@ unsafe fn finish_pairs<V: Vector>(
 ///
 /// As [`finish_pairs`].
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
 unsafe fn finish_single<V: Vector>(
     output: &Output<V>,
     sums: &[V; 2 * MAX_TILE],
     constants: *const u8,
     half: usize,
-    pixels: usize,
-    to: *mut u8,
-    channels: usize,
-    valid: usize,
+    destination: Destination,
 ) {
-    // SAFETY: the contract; `packed` has room for a vector, and four of its bytes in each 16 are used.
+    // SAFETY: the contract.
+    unsafe {
+        let scales = Scales::load(constants, half);
+        match output.formula([&scales, &scales]) {
+            CLAMPED => finish_single_by::<V, CLAMPED>(output, sums, scales, destination),
+            SIGNED => finish_single_by::<V, SIGNED>(output, sums, scales, destination),
+            _ => finish_single_by::<V, ANY>(output, sums, scales, destination),
+        }
+    }
+}
+
+/// As [`finish_single`], by one formula.
+#[inline(always)]
+unsafe fn finish_single_by<V: Vector, const FORMULA: u8>(
+    output: &Output<V>,
+    sums: &[V; 2 * MAX_TILE],
+    scales: Scales<V>,
+    Destination {
+        to,
+        pixels,
+        channels,
+        valid,
+    }: Destination,
+) {
+    // SAFETY: the caller's contract; `bytes` has room for a vector, of which each pixel has a quarter.
     unsafe {
         let quarter = V::BYTES / 4;
-        let scales = Scales::load(constants, half);
         for first in (0..pixels).step_by(4) {
             let mut scaled = [sums[first]; 4];
             for (i, scaled) in scaled.iter_mut().enumerate() {
-                *scaled = output.scale(sums[(first + i).min(pixels - 1)], &scales);
+                *scaled = output.scale::<FORMULA>(sums[(first + i).min(pixels - 1)], &scales);
             }
             let packed = output.pack(scaled);
             let mut bytes = [0u8; 64];

@@ -2,7 +2,7 @@
 
 use super::vector::Vector;
 use crate::fixed_point::Multiplier;
-use crate::layout::x86::{GROUP, GroupConstants};
+use crate::layout::x86::GroupConstants;
 use crate::operator::Linear;
 use core::mem::offset_of;
 
@@ -68,36 +68,45 @@ impl<V: Vector> Output<V> {
         }
     }
 
+    /// By which formula to [`scale`](Self::scale) with both of these.
+    #[inline(always)]
+    pub fn formula(&self, scales: [&Scales<V>; 2]) -> u8 {
+        match (scales.iter().all(|scales| scales.fast), self.negative) {
+            (true, false) => CLAMPED,
+            (true, true) => SIGNED,
+            (false, _) => ANY,
+        }
+    }
+
     /// Sums times their channels' multipliers.
     ///
     /// # Safety
     ///
-    /// The processor has `V`'s instruction set, and the constants that `scales` were read from are still there.
+    /// The processor has `V`'s instruction set, the formula holds, and the constants that `scales` were read from are
+    /// still there.
     #[inline(always)]
-    pub unsafe fn scale(&self, sums: V, scales: &Scales<V>) -> V {
+    pub unsafe fn scale<const FORMULA: u8>(&self, sums: V, scales: &Scales<V>) -> V {
         // SAFETY: the contract.
         unsafe {
-            match scales.formula {
-                GroupConstants::FAST => {
-                    let high = scales.high(sums, self.orders);
-                    let high = if self.negative {
-                        high.add_32(sums.sign_32())
-                    } else {
-                        high
-                    };
-                    high.shift_right_32(scales.shift)
-                }
-                GroupConstants::LEFT => {
-                    let left = V::load(scales.lanes.add(offset_of!(GroupConstants, left)));
-                    let tie = V::load(scales.lanes.add(offset_of!(GroupConstants, tie)));
-                    let high = scales.high(sums.shift_left_32(left), self.orders);
-                    high.add_32(sums.sign_32().and(tie)).shift_right_32(scales.shift)
-                }
-                _ => scale_any(sums, scales),
+            if FORMULA == ANY && !scales.fast {
+                return scales.any(sums, self.orders);
+            }
+            let high = scales.high(sums, self.orders);
+            if FORMULA != CLAMPED {
+                high.add_32(sums.sign_32()).shift_right_32(scales.shift)
+            } else {
+                high.shift_right_32(scales.shift)
             }
         }
     }
 }
+
+/// All groups are fast, and the activation cuts off negative values, so that it does not matter how they are rounded.
+pub(super) const CLAMPED: u8 = 0;
+/// All groups are fast.
+pub(super) const SIGNED: u8 = 1;
+/// Whatever the multipliers and the sums.
+pub(super) const ANY: u8 = 2;
 
 /// The multipliers of a vector of channels: a group's, or half a group's.
 #[derive(Clone, Copy)]
@@ -107,10 +116,9 @@ pub(super) struct Scales<V: Vector> {
     rounding_even: V,
     rounding_odd: V,
     shift: V,
-    formula: i32,
+    fast: bool,
     /// Where the group's constants of these channels' lanes begin.
     lanes: *const u8,
-    half: usize,
 }
 
 impl<V: Vector> Scales<V> {
@@ -131,12 +139,12 @@ impl<V: Vector> Scales<V> {
                 rounding_even: V::load(lanes.add(offset_of!(GroupConstants, rounding_even))),
                 rounding_odd: V::load(lanes.add(offset_of!(GroupConstants, rounding_odd))),
                 shift: V::load(lanes.add(offset_of!(GroupConstants, shift))),
-                formula: constants
-                    .add(offset_of!(GroupConstants, formula))
+                fast: constants
+                    .add(offset_of!(GroupConstants, fast))
                     .cast::<i32>()
-                    .read_unaligned(),
+                    .read_unaligned()
+                    != 0,
                 lanes,
-                half,
             }
         }
     }
@@ -155,6 +163,33 @@ impl<V: Vector> Scales<V> {
                 .multiply_low_halves(self.mantissa_odd)
                 .add_64(self.rounding_odd);
             even.merge_high_halves(odd, orders)
+        }
+    }
+
+    /// As [`Output::scale`], for groups that are not fast.
+    #[inline(always)]
+    unsafe fn any(&self, sums: V, orders: V::Orders) -> V {
+        // SAFETY: the caller's contract; all reads lie within the constants.
+        unsafe {
+            let left = V::load(self.lanes.add(offset_of!(GroupConstants, left)));
+            let tie = V::load(self.lanes.add(offset_of!(GroupConstants, tie)));
+            let sums = sums.shift_left_32(left);
+            // 1 where a negative number is shifted right; times −2^31.
+            let ties = sums.sign_32().and(tie);
+            let down = V::splat_32(i32::MIN);
+            let even = sums
+                .multiply_low_halves(self.mantissa_even)
+                .add_64(self.rounding_even)
+                .add_64(ties.multiply_low_halves(down))
+                .shift_right_64(self.shift.and(V::splat_64(0xff)));
+            let odd = sums
+                .high_halves()
+                .multiply_low_halves(self.mantissa_odd)
+                .add_64(self.rounding_odd)
+                .add_64(ties.high_halves().multiply_low_halves(down))
+                .shift_right_64(self.shift.high_halves());
+            even.low_halves_up()
+                .merge_high_halves(odd.low_halves_up(), orders)
         }
     }
 }
@@ -217,48 +252,5 @@ impl<V: Vector> Scale<V> {
                 high
             }
         }
-    }
-}
-
-/// As [`Output::scale`], for sums that may be too great for vectors: lane by lane.
-///
-/// # Safety
-///
-/// `constants` are a group's.
-#[cold]
-#[inline(never)]
-unsafe fn scale_lanes(sums: &mut [i32], constants: *const u8, half: usize) {
-    for (lane, sum) in sums.iter_mut().enumerate() {
-        let lane = half * (GROUP / 2) + lane;
-        let mantissas = if lane.is_multiple_of(2) {
-            offset_of!(GroupConstants, mantissa_even)
-        } else {
-            offset_of!(GroupConstants, mantissa_odd)
-        };
-        // SAFETY: all lie within the constants.
-        let (mantissa, right, left) = unsafe {
-            let word = |array: usize| constants.add(array + lane * 4).cast::<i32>().read_unaligned();
-            (
-                constants
-                    .add(mantissas + lane / 2 * 8)
-                    .cast::<i64>()
-                    .read_unaligned(),
-                word(offset_of!(GroupConstants, shift)),
-                word(offset_of!(GroupConstants, left)),
-            )
-        };
-        *sum = Multiplier::from_bits(mantissa as i32, (left - right) as i8).apply(*sum);
-    }
-}
-
-#[inline(always)]
-unsafe fn scale_any<V: Vector>(sums: V, scales: &Scales<V>) -> V {
-    let mut lanes = [0i32; GROUP];
-    // SAFETY: a vector has at most GROUP lanes; the rest is the caller's contract.
-    unsafe {
-        sums.store(lanes.as_mut_ptr().cast());
-        let constants = scales.lanes.sub(scales.half * V::BYTES);
-        scale_lanes(&mut lanes[..V::BYTES / 4], constants, scales.half);
-        V::load(lanes.as_ptr().cast())
     }
 }

@@ -70,6 +70,10 @@ pub(super) trait Vector: Copy {
     unsafe fn add_64(self, other: Self) -> Self;
     /// Product of the signed low halves of 64-bit lanes.
     unsafe fn multiply_low_halves(self, other: Self) -> Self;
+    /// Arithmetic right shift of each 64-bit lane by a count of its own, in 0..64.
+    unsafe fn shift_right_64(self, counts: Self) -> Self;
+    /// The low half of each 64-bit lane as its high half, 0 below.
+    unsafe fn low_halves_up(self) -> Self;
     /// The high half of each 64-bit lane as its low half, 0 above.
     unsafe fn high_halves(self) -> Self;
     /// The high halves of `self`'s 64-bit lanes as even 32-bit lanes, those of `odd` as odd ones.

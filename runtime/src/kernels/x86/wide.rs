@@ -154,6 +154,14 @@ impl Vector for Wide {
         Self(unsafe { _mm512_mul_epi32(self.0, other.0) })
     }
     #[inline(always)]
+    unsafe fn shift_right_64(self, counts: Self) -> Self {
+        Self(unsafe { _mm512_srav_epi64(self.0, counts.0) })
+    }
+    #[inline(always)]
+    unsafe fn low_halves_up(self) -> Self {
+        Self(unsafe { _mm512_slli_epi64::<32>(self.0) })
+    }
+    #[inline(always)]
     unsafe fn high_halves(self) -> Self {
         Self(unsafe { _mm512_srli_epi64::<32>(self.0) })
     }
