@@ -3,7 +3,7 @@
 
 For each case two files appear in the output folder: NAME.tflite, and NAME.npz with `input` and
 `output`, one inference a row. Everything follows from the seed and the case's number. If the
-output is named *.zip, one archive holds them all (`recorded.zip` was made with --cases 123 --seed 7 --rows 1).
+output is named *.zip, one archive holds them all (`recorded.zip` was made with --cases 146 --seed 7 --rows 1).
 
     python3 -m venv target/conformance-venv
     target/conformance-venv/bin/pip install -r tests/conformance/requirements.txt
@@ -21,10 +21,12 @@ from tflite_micro.python.tflite_micro import runtime
 
 import elementwise_cases
 import network_cases
+import odd_cases
 import shape_cases
 import weighted_cases
 
-CASES = {**weighted_cases.CASES, **elementwise_cases.CASES, **shape_cases.CASES, **network_cases.CASES}
+CASES = {**weighted_cases.CASES, **elementwise_cases.CASES, **shape_cases.CASES, **network_cases.CASES,
+         **odd_cases.CASES}
 
 
 def inputs_for(rng, shape, dtype, random_rows):

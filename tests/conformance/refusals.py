@@ -94,7 +94,6 @@ MODELS = {
     "weight_zero_point": lambda: convolution(zero_point=4),
     "fused_tanh": lambda: convolution(activation=4),
     "large_bias": large_bias,
-    "int4_depthwise": lambda: convolution(weights=(1, 1, 1, 3), weight_type="int4", name="DEPTHWISE_CONV_2D"),
     "output_size": lambda: unary("MAX_POOL_2D", output_shape=(1, 3, 4, 3), table="Pool2DOptions", strideH=1, strideW=1,
                                  filterHeight=1, filterWidth=1),
     "pool_of_scales": lambda: unary("MAX_POOL_2D", output={"scale": np.float32(1)}, table="Pool2DOptions", strideH=1,

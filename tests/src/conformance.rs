@@ -1,7 +1,8 @@
 //! Running a case as this project does: import, plan, write, run.
 
 use crate::cases::{Array, Case};
-use sepconv::layout::Target;
+use sepconv::kernels::{self, Kernels, reference};
+use sepconv::layout::{Target, pack};
 use sepconv::{AlignedVec, Element, Model};
 use sepconv_quantize::plan::{Options, plan};
 use sepconv_quantize::{tflite, write};
@@ -20,7 +21,13 @@ pub const PLANS: [(&str, Options); 3] = [
     ),
 ];
 
-/// Imports a case and runs all its inputs under each plan.
+/// The tables of kernels that this machine can run, the specification first.
+pub fn tables() -> impl Iterator<Item = &'static Kernels> {
+    kernels::ALL.iter().copied().filter(|table| (table.available)())
+}
+
+/// Imports a case and runs all its inputs under each plan: by the specification, and by every table of kernels that this
+/// machine has, packed for it.
 ///
 /// # Errors
 ///
@@ -30,10 +37,19 @@ pub fn check(case: &Case) -> Result<(), String> {
     for (name, options) in &PLANS {
         let file = write::to_bytes(&network, &plan(&network, options), Target::Plain);
         let file = file.map_err(|error| format!("{name}: not written: {error}"))?;
-        let model = Model::new(&file).map_err(|error| format!("{name}: not accepted: {error}"))?;
-        run(&model, case).map_err(|error| format!("{name}: {error}"))?;
+        for table in tables() {
+            check_table(case, &file, table).map_err(|error| format!("{name}, {}: {error}", table.name))?;
+        }
     }
     Ok(())
+}
+
+/// Runs all inputs of a case by one table of kernels; `file` is in the plain layout.
+fn check_table(case: &Case, file: &[u8], table: &'static Kernels) -> Result<(), String> {
+    let accept = |error| format!("not accepted: {error}");
+    let plain = Model::with_kernels(file, &reference::KERNELS).map_err(accept)?;
+    let packed = pack(&plain, table.target);
+    run(&Model::with_kernels(&packed, table).map_err(accept)?, case)
 }
 
 fn run(model: &Model, case: &Case) -> Result<(), String> {

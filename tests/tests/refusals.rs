@@ -39,10 +39,6 @@ const REASONS: [(&str, &str); 22] = [
         "large_bias",
         "channel 0: an input exists whose sum does not fit in 32 bits",
     ),
-    (
-        "int4_depthwise",
-        "int4 weights are not supported by this operator",
-    ),
     ("output_size", "its window gives 4x4x3 another size than 3x4x3"),
     ("pool_of_scales", "they must be the same"),
     ("concatenation_of_scales", "they must be the same"),

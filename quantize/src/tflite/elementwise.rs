@@ -36,14 +36,8 @@ pub(super) fn binary(node: &Node) -> Result<Computation, TfliteError> {
     }
     let constant = if b.data.is_none() {
         Vec::new()
-    } else if !vector {
-        return Err(node.refuse(format!(
-            "a constant of shape {b_shape} is not supported: only channels or one value"
-        )));
-    } else if element == Element::Int16 {
-        return Err(node.refuse("an int16 constant is not supported"));
     } else {
-        b.constant(b.element, b.values()?)?
+        b.constant(b.element, b.values()? * element.bytes())?
             .iter()
             .map(|byte| *byte as i8)
             .collect()
@@ -81,9 +75,6 @@ pub(super) fn binary(node: &Node) -> Result<Computation, TfliteError> {
             inputs,
         })
     } else {
-        if element == Element::Int16 {
-            return Err(node.refuse("int16 activations are not supported by this operator"));
-        }
         let output = factor(node, from_a.scale as f64 * from_b.scale as f64 / to.scale as f64)?;
         let operation = Operation::Mul { output, constant };
         let options = node.options(options.builtin_options_as_mul_options())?;
@@ -162,8 +153,6 @@ pub(super) fn quantize(node: &Node) -> Result<Option<Computation>, TfliteError> 
 
 /// Softmax over the channels of each pixel.
 pub(super) fn softmax(node: &Node) -> Result<Computation, TfliteError> {
-    /// Integer bits of the fixed-point exponent.
-    const INTEGER_BITS: i32 = 5;
     let options = node.options(node.operator.options.builtin_options_as_softmax_options())?;
     let (input, output) = (affine(node.input(0)?)?, affine(node.output()?)?);
     if node.element(node.input(0)?)? != Element::Int8 {
@@ -185,15 +174,10 @@ pub(super) fn softmax(node: &Node) -> Result<Computation, TfliteError> {
             "its output must have scale {scale} and zero point {zero_point}"
         )));
     }
-    let real = options.beta() as f64 * input.scale as f64 * f64::from(1 << (31 - INTEGER_BITS));
-    if real <= 1.0 {
-        return Err(node.refuse("the input's scale × beta is too small"));
-    }
-    let multiplier = factor(node, real)?;
-    let largest = f64::from((1 << INTEGER_BITS) - 1) * f64::from(1 << (31 - INTEGER_BITS));
-    let difference_min = -((largest / 2f64.powi(multiplier.shift.into())).floor() as i32);
+    let softmax = sepconv::operator::Softmax::from_real(options.beta() as f64 * input.scale as f64)
+        .ok_or_else(|| node.refuse("the input's scale × beta is too small"))?;
     node.unclamped(Operation::Softmax {
-        multiplier,
-        difference_min,
+        multiplier: softmax.multiplier,
+        difference_min: softmax.difference_min,
     })
 }

@@ -80,9 +80,6 @@ pub(super) fn depthwise(node: &Node) -> Result<Computation, TfliteError> {
         options.padding(),
     )?;
     expect_channels(node, channels)?;
-    if weights.element == TensorType::INT4 {
-        return Err(node.refuse("int4 weights are not supported by this operator"));
-    }
     let operation = Operation::Depthwise(linear(node, 3, channels as usize, window)?);
     clamped(node, operation, options.fused_activation_function())
 }

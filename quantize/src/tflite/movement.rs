@@ -2,7 +2,6 @@
 
 use super::TfliteError;
 use super::arithmetic::mean_multiplier;
-use super::file::TensorType;
 use super::node::{Computation, Node, affine};
 use crate::network::Operation;
 use sepconv::{Element, Shape};
@@ -33,7 +32,7 @@ pub(super) fn pool(node: &Node) -> Result<Computation, TfliteError> {
 
 /// The mean over height and width, with or without keeping them as dimensions of 1.
 pub(super) fn mean(node: &Node) -> Result<Computation, TfliteError> {
-    node.int8()?;
+    node.same_element()?;
     expect_mean_over_image(node)?;
     let input = node.input(0)?;
     let multiplier = mean_multiplier(affine(input)?, affine(node.output()?)?, input.shape()?.pixels());
@@ -63,18 +62,21 @@ pub(super) fn expect_mean_over_image(node: &Node) -> Result<(), TfliteError> {
 
 /// Padding of height, width and channels with one value.
 pub(super) fn pad(node: &Node) -> Result<Computation, TfliteError> {
-    node.int8()?;
+    let element = node.same_element()?;
     let input = node.input(0)?;
     let quantization = node.same_quantization(input)?;
     let [[top, _], [left, _], [front, _]] = padding(node)?;
     let value = match node.optional_input(2) {
         Some(value) => {
             node.same_quantization(value)?;
-            let bytes = value.constant(TensorType::INT8, value.values()?)?;
-            let [byte] = bytes else {
-                return Err(node.refuse("its value is not one number"));
-            };
-            (*byte as i8).into()
+            let bytes = value.constant(value.element, value.values()? * element.bytes())?;
+            match (node.element(value)?, bytes) {
+                (Element::Int8, [byte]) if element == Element::Int8 => (*byte as i8).into(),
+                (Element::Int16, &[low, high]) if element == Element::Int16 => {
+                    i16::from_le_bytes([low, high]).into()
+                }
+                _ => return Err(node.refuse("its value is not one number of the input's type")),
+            }
         }
         None => quantization.zero_point,
     };

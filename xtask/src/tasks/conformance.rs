@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::workspace::{root, target};
 
 /// How many cases are generated.
-const CASES: &str = "600";
+const CASES: &str = "1000";
 
 /// Generates cases in the folder for all that is built, in an environment of Python packages of its own. The cases are
 /// the same every time.
