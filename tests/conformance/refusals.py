@@ -24,19 +24,15 @@ def unary(name, shape=(1, 4, 4, 3), dtype="int8", output_shape=None, quantizatio
     return model, x, y
 
 
-def convolution(weights=(2, 1, 1, 3), dtype="int8", weight_type="int8", zero_point=0, activation=0, name="CONV_2D"):
-    """A model of one pointwise or depthwise convolution to two channels, or to three."""
+def convolution(weights=(2, 1, 1, 3), dtype="int8", zero_point=0, activation=0):
+    """A model of one pointwise convolution to two channels."""
     model = Model()
-    depthwise = name == "DEPTHWISE_CONV_2D"
-    channels = weights[3 if depthwise else 0]
     x = model.tensor(dtype, [1, 4, 4, 3], **INT8)
-    kernel = model.tensor(weight_type, list(weights), np.float32(0.01), zero_point, data=np.ones(weights))
-    bias = model.tensor("int32", [channels], np.float32(0.001), data=np.zeros(channels))
-    y = model.tensor(dtype, [1, 4, 4, channels], **INT8)
-    table = "DepthwiseConv2DOptions" if depthwise else "Conv2DOptions"
-    options = {"depthMultiplier": 1} if depthwise else {}
-    model.operator(name, [x, kernel, bias], [y], 3, table=table, strideH=1, strideW=1,
-                   fusedActivationFunction=activation, **options)
+    kernel = model.tensor("int8", list(weights), np.float32(0.01), zero_point, data=np.ones(weights))
+    bias = model.tensor("int32", [2], np.float32(0.001), data=np.zeros(2))
+    y = model.tensor(dtype, [1, 4, 4, 2], **INT8)
+    model.operator("CONV_2D", [x, kernel, bias], [y], 3, table="Conv2DOptions", strideH=1, strideW=1,
+                   fusedActivationFunction=activation)
     return model, x, y
 
 
