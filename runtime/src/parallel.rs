@@ -17,6 +17,7 @@ use crate::exec::{Memory, dispatch};
 use crate::format::OperatorRecord;
 use crate::operator::Operator;
 use crate::{AlignedVec, Band, Element, Model, Observer, Rows, RunError, Shape};
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::vec::Vec;
 
 /// Bytes of output below which a step is not worth waking another thread.
@@ -82,12 +83,36 @@ impl Model<'_> {
             }
         }
         pool.install(|| {
-            let mut compute =
-                |model: &Model, record: &OperatorRecord, memory: &Memory, band: &mut Band, _: &mut [i8]| {
+            let finished = AtomicBool::new(false);
+            let this_thread = rayon::current_thread_index();
+            rayon::scope(|scope| {
+                scope.spawn_broadcast(|_, context| {
+                    if Some(context.index()) != this_thread {
+                        stay_awake(&finished);
+                    }
+                });
+                let mut compute = |model: &Model,
+                                   record: &OperatorRecord,
+                                   memory: &Memory,
+                                   band: &mut Band,
+                                   _: &mut [i8]| {
                     compute_shared(model, record, memory, band, scratch)
                 };
-            self.run_with(input, arena, output, observer, &mut compute)
+                let result = self.run_with(input, arena, output, observer, &mut compute);
+                finished.store(true, Ordering::Release);
+                result
+            })
         })
+    }
+}
+
+/// Takes other threads' work until the inference is finished. Steps follow each other within microseconds: a thread that
+/// went to sleep in between would miss the next.
+fn stay_awake(finished: &AtomicBool) {
+    while !finished.load(Ordering::Acquire) {
+        if rayon::yield_now() != Some(rayon::Yield::Executed) {
+            core::hint::spin_loop();
+        }
     }
 }
 
@@ -174,9 +199,27 @@ fn share(
         rows: band.rows - rows,
         ..band
     };
+    let state = AtomicU8::new(WAITING);
     let (first, second) = rayon::join(
-        || share(compute, first, first_scratch),
-        || share(compute, second, second_scratch),
+        || {
+            let first = share(compute, first, first_scratch);
+            // Nearly done, if another thread has begun: rather than let `join` put this one to sleep, wait.
+            while state.load(Ordering::Acquire) == BEGUN {
+                core::hint::spin_loop();
+            }
+            first
+        },
+        || {
+            state.store(BEGUN, Ordering::Release);
+            let second = share(compute, second, second_scratch);
+            state.store(DONE, Ordering::Release);
+            second
+        },
     );
     first.and(second)
 }
+
+/// How far the second half of a band is.
+const WAITING: u8 = 0;
+const BEGUN: u8 = 1;
+const DONE: u8 = 2;

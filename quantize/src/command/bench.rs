@@ -5,6 +5,7 @@ use super::model_file::ModelFile;
 use super::output::{self, thousands};
 use super::quantize::float_graph;
 use rayon::prelude::*;
+use sepconv::parallel::Workers;
 use sepconv::{AlignedVec, Model, Observer};
 use sepconv_quantize::float;
 use sepconv_quantize::summary::Summary;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 pub struct Arguments {
     /// A .sepc file.
     model: PathBuf,
-    /// Threads to share the work among.
+    /// Threads to share the work among: each inference, or the inferences of a batch where there is one for each thread.
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: u16,
     /// Kernels to run with, one of `sepconv isa`.
@@ -50,11 +51,21 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
     let inputs: Vec<Vec<i8>> = (0..arguments.batch)
         .map(|seed| noise(model.input().bytes(), seed.into()))
         .collect();
+    // Threads that share each inference, unless there is one for each of them.
+    let mut threads = if arguments.batch < arguments.threads {
+        let threads = Workers::new(arguments.threads.into());
+        Some(threads.map_err(|error| Failure::Environment(error.to_string()))?)
+    } else {
+        None
+    };
     let mut workers: Vec<Worker> = inputs.iter().map(|input| Worker::new(&model, input)).collect();
-    let run = |workers: &mut [Worker]| -> Result<(), Failure> {
-        let runs = || workers.par_iter_mut().try_for_each(Worker::run);
-        pool.install(runs)
-            .map_err(|error| Failure::input(&arguments.model, error))
+    let mut run = |workers: &mut [Worker]| -> Result<(), Failure> {
+        let ran = match &mut threads {
+            Some(threads) => workers.iter_mut().try_for_each(|worker| worker.run_on(threads)),
+            None if arguments.threads == 1 => workers.iter_mut().try_for_each(Worker::run),
+            None => pool.install(|| workers.par_iter_mut().try_for_each(Worker::run)),
+        };
+        ran.map_err(|error| Failure::input(&arguments.model, error))
     };
     // Once unmeasured: pages are touched and caches filled.
     run(&mut workers)?;
@@ -119,6 +130,16 @@ impl<'m> Worker<'m> {
     fn run(&mut self) -> Result<(), sepconv::RunError> {
         self.model
             .run_observed(self.input, &mut self.arena, &mut self.output, &mut self.times)
+    }
+
+    fn run_on(&mut self, threads: &mut Workers) -> Result<(), sepconv::RunError> {
+        self.model.run_parallel(
+            threads,
+            self.input,
+            &mut self.arena,
+            &mut self.output,
+            &mut self.times,
+        )
     }
 }
 
