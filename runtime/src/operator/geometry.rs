@@ -121,8 +121,8 @@ impl Window {
     }
 }
 
-/// The taps k of a window for which `pad <= origin + k * dilation < pad + limit`.
-#[inline(always)]
+/// The taps k of a window for which `pad <= origin + k * dilation < pad + limit`. (Not inlined, so that flash holds it once.)
+#[inline(never)]
 fn within(origin: usize, kernel: usize, dilation: usize, pad: usize, limit: u32) -> Range<usize> {
     let first_at_or_after = |position: usize| {
         let distance = position.saturating_sub(origin);

@@ -1,6 +1,5 @@
 //! Mean over height and width. `N` is the bytes of a value.
 
-use super::{set_value, value};
 use crate::operator::Mean;
 use crate::{Band, Rows};
 
@@ -17,16 +16,18 @@ pub fn run<const N: usize>(mean: &Mean, input: &Rows, output: &mut Band) {
         let sums = sums.get_mut(..values.len() / N).unwrap_or_default();
         for y in 0..input.shape.height as usize {
             for pixel in input.row(y).chunks_exact(pixel_bytes.max(1)) {
-                let source = pixel.get(block * BLOCK * N..).unwrap_or(&[]);
-                for (sum, raw) in sums.iter_mut().zip(source.chunks_exact(N)) {
-                    *sum = sum.wrapping_add(value(raw));
-                }
+                super::add_values::<N>(sums, pixel.get(block * BLOCK * N..).unwrap_or(&[]));
             }
         }
-        for (to, sum) in values.chunks_exact_mut(N).zip(sums) {
-            let scaled = mean.multiplier.apply(sum.wrapping_sub(zero));
-            let shifted = scaled.saturating_add(mean.output_zero_point);
-            set_value(to, shifted.max(mean.activation_min).min(mean.activation_max));
+        for sum in sums.iter_mut() {
+            *sum = rescaled(mean, sum.wrapping_sub(zero));
         }
+        super::set_values::<N>(values, sums, mean.activation_min, mean.activation_max);
     }
+}
+
+/// The output value of a sum, not clamped. (A function of its own, so that unrolling the loop around it takes no flash.)
+#[inline(never)]
+fn rescaled(mean: &Mean, sum: i32) -> i32 {
+    mean.multiplier.apply(sum).saturating_add(mean.output_zero_point)
 }

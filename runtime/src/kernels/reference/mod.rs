@@ -89,6 +89,22 @@ pub(crate) fn dot(input: &[i8], weights: &[u8], zero_point: i32) -> i32 {
     })
 }
 
+/// Each sum plus the value of the same number. (A function of its own, so that flash holds it once.)
+#[inline(never)]
+fn add_values<const N: usize>(sums: &mut [i32], values: &[i8]) {
+    for (sum, raw) in sums.iter_mut().zip(values.chunks_exact(N)) {
+        *sum = sum.wrapping_add(value(raw));
+    }
+}
+
+/// Stores values, each held within `least..=greatest`.
+#[inline(never)]
+fn set_values<const N: usize>(to: &mut [i8], values: &[i32], least: i32, greatest: i32) {
+    for (to, value) in to.chunks_exact_mut(N).zip(values) {
+        set_value(to, (*value).max(least).min(greatest));
+    }
+}
+
 /// A byte of a tensor (i8) or of a constant (u8).
 trait Byte: Copy {
     fn bits(self) -> u8;
