@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use object::{Object, ObjectSection};
+use object::{Object, ObjectSection, ObjectSymbol};
 use serde_json::json;
 
 use crate::command;
@@ -18,7 +18,8 @@ const TRIPLE: &str = "thumbv7em-none-eabihf";
 /// Arguments of `runtime-size`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Models in the plain layout: the runtime is measured with the reference kernels that each uses.
+    /// Models. The runtime is measured with the kernels that each uses: the reference's for a model in the plain layout,
+    /// the Cortex-M4's for one packed for it.
     #[arg(value_name = "M.sepc", required = true)]
     models: Vec<PathBuf>,
     /// Print one JSON object.
@@ -26,10 +27,21 @@ pub struct Arguments {
     json: bool,
 }
 
-/// Bytes of a linked program.
-struct Size {
-    code: u64,
-    constants: u64,
+/// A linked program.
+pub struct Linked {
+    /// Bytes of code.
+    pub code: u64,
+    /// Bytes of constants, the model's apart.
+    pub constants: u64,
+    /// Whether the softmax kernel is among the code.
+    pub softmax: bool,
+}
+
+impl Linked {
+    /// Bytes of flash that the runtime takes.
+    pub fn flash(&self) -> u64 {
+        self.code + self.constants
+    }
 }
 
 /// Builds and prints.
@@ -41,23 +53,27 @@ struct Size {
 pub fn run(arguments: &Arguments) -> Result<(), Error> {
     provision::ensure(&[&provision::rust::CROSS_TARGETS])?;
     let mut rows = vec![
-        ["model", "code, bytes", "constants", "together"]
+        ["model", "code, bytes", "constants", "together", "softmax"]
             .map(String::from)
             .to_vec(),
     ];
     let mut objects = Vec::new();
     for model in &arguments.models {
-        let size = measure(model)?;
+        let linked = link(model)?;
         let name = model.display().to_string();
-        let together = size.code + size.constants;
-        objects.push(
-            json!({ "model": name, "code": size.code, "constants": size.constants, "flash": together }),
-        );
+        objects.push(json!({
+            "model": name,
+            "code": linked.code,
+            "constants": linked.constants,
+            "flash": linked.flash(),
+            "softmax": linked.softmax,
+        }));
         rows.push(vec![
             name,
-            thousands(size.code),
-            thousands(size.constants),
-            thousands(together),
+            thousands(linked.code),
+            thousands(linked.constants),
+            thousands(linked.flash()),
+            if linked.softmax { "linked" } else { "not linked" }.to_string(),
         ]);
     }
     if arguments.json {
@@ -68,7 +84,12 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     Ok(())
 }
 
-fn measure(model: &Path) -> Result<Size, Error> {
+/// Links the runtime with what one model needs, for a Cortex-M4.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn link(model: &Path) -> Result<Linked, Error> {
     let cannot_read =
         |path: &Path, error: &dyn std::fmt::Display| Error::Input(format!("{}: {error}", path.display()));
     let model = std::path::absolute(model).map_err(|error| cannot_read(model, &error))?;
@@ -96,9 +117,11 @@ fn measure(model: &Path) -> Result<Size, Error> {
             .map(|section| section.size())
             .sum()
     };
-    Ok(Size {
+    let names = |symbol: object::Symbol| symbol.name().is_ok_and(|name| name.contains("softmax"));
+    Ok(Linked {
         code: sections(".text"),
         // The model lies among the constants.
         constants: sections(".rodata").saturating_sub(model_len),
+        softmax: elf.symbols().any(names),
     })
 }

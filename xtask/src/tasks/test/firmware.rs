@@ -9,7 +9,7 @@ use crate::board::{Board, Core};
 use crate::command;
 use crate::error::Error;
 use crate::provision::rust::CrossCompiler;
-use crate::tasks::icount;
+use crate::tasks::{icount, runtime_size};
 use crate::workspace::{root, target};
 use crate::{emulator, firmware, images, sepconv};
 
@@ -34,6 +34,9 @@ pub fn check(outcome: &mut Outcome) {
             .push("firmware with a model in it: there is no model for it".into());
         return;
     }
+    outcome.check("the runtime's flash, and only the kernels that are used", || {
+        runtime_is_small(&model)
+    });
     outcome.check("firmware: lints and documentation", || {
         lints_and_documentation(&model)
     });
@@ -75,6 +78,25 @@ fn runtime_cannot_panic() -> Result<(), Error> {
         Ok(()) => Err(Error::Failed(
             "a deliberate panic was linked, so that the check proves nothing".into(),
         )),
+    }
+}
+
+/// The runtime with the kernels that `model`, the micro Xception, uses fits 24 KiB; softmax, which it lacks, is linked for
+/// models that have it only.
+fn runtime_is_small(model: &Path) -> Result<(), Error> {
+    const MOST_FLASH: u64 = 24 << 10;
+    let (without, with) = (
+        runtime_size::link(model)?,
+        runtime_size::link(&root().join("runtime/src/tiny/whole.sepc"))?,
+    );
+    eprintln!("{} bytes of flash for {}", without.flash(), model.display());
+    if without.flash() > MOST_FLASH {
+        return Err(Error::Failed(format!("more than {MOST_FLASH} bytes")));
+    }
+    match (without.softmax, with.softmax) {
+        (false, true) => Ok(()),
+        (true, _) => Err(Error::Failed("softmax is linked for a model without it".into())),
+        (_, false) => Err(Error::Failed("softmax is not found where it is used".into())),
     }
 }
 
