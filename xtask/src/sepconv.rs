@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::command::{self, display};
 use crate::error::Error;
+use crate::provision::torch;
 use crate::workspace::{cargo, target};
 
 /// An operator of a model.
@@ -26,25 +27,37 @@ pub struct Model {
     pub operators: Vec<Operator>,
 }
 
-/// Builds the command once and returns where it is.
+/// Where the command is, once it is known.
+static PATH: OnceLock<PathBuf> = OnceLock::new();
+
+/// The variable that names a command which is built already. Tests are given it.
+pub const VARIABLE: &str = "SEPCONV_COMMAND";
+
+/// Where the command is: where [`VARIABLE`] says, else built here, once.
 ///
 /// # Errors
 ///
 /// [`Error::Failed`] if it cannot be built.
 pub fn path() -> Result<&'static Path, Error> {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
     if let Some(path) = PATH.get() {
         return Ok(path);
     }
-    command::run(cargo().args([
-        "build",
-        "--release",
-        "--quiet",
-        "--package",
-        "sepconv-quantize",
-        "--bin",
-        "sepconv",
-    ]))?;
+    match std::env::var_os(VARIABLE) {
+        Some(path) => Ok(PATH.get_or_init(|| path.into())),
+        None => build(&["--package", "sepconv-quantize"]),
+    }
+}
+
+/// Builds the command as one of a choice of packages. Dependencies have the features that all of the choice ask for;
+/// with the choice that is built next, the long ones are not compiled twice.
+///
+/// # Errors
+///
+/// [`Error::Failed`] if it cannot be built.
+pub fn build(packages: &[&str]) -> Result<&'static Path, Error> {
+    let mut command = cargo();
+    command.args(["build", "--release", "--quiet"]).args(packages);
+    command::run(command.args(["--bin", "sepconv"]).envs(torch::variables()))?;
     Ok(PATH.get_or_init(|| target().join("release/sepconv")))
 }
 

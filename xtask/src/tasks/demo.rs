@@ -18,7 +18,7 @@ use crate::report::Report;
 use crate::sepconv;
 use crate::table::{render, thousands};
 use crate::tasks::flash;
-use crate::workspace::{cargo, in_shell, root, target};
+use crate::workspace::{in_shell, root, target};
 
 /// The emulated board.
 const BOARD: &str = "mps2-an386";
@@ -49,8 +49,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     let files = Files::new()?;
     let data = root().join("host-train/data");
 
-    sepconv::path()?;
     let network = if arguments.pretrained {
+        sepconv::path()?;
         root().join("models/micro-xception.onnx")
     } else {
         train(&files, &data)?;
@@ -125,19 +125,8 @@ impl Files {
 
 /// Trains a micro Xception and exports it to ONNX.
 fn train(files: &Files, data: &Path) -> Result<(), Error> {
-    command::run(
-        cargo()
-            .args([
-                "build",
-                "--release",
-                "--quiet",
-                "--package",
-                "sepconv-train",
-                "--bin",
-                "sepconv-train",
-            ])
-            .envs(torch::variables()),
-    )?;
+    let trainer = ["--package", "sepconv-train", "--bin", "sepconv-train"];
+    sepconv::build(&[&trainer[..], &["--package", "sepconv-quantize"]].concat())?;
     let trainer = || {
         let mut command = Command::new(target().join("release/sepconv-train"));
         command.envs(torch::variables());

@@ -8,6 +8,7 @@ use std::time::Instant;
 use crate::command;
 use crate::error::Error;
 use crate::provision::{self, Status, torch};
+use crate::sepconv;
 use crate::tasks::conformance;
 use crate::workspace::{cargo, root, tool};
 
@@ -113,6 +114,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
             "warnings",
         ]))
     });
+    outcome.check("the command sepconv", || {
+        sepconv::build(host.packages()).map(|_| ())
+    });
     // Whole numbers that overflow stop a program in the dev profile only.
     outcome.check_tests("tests of the runtime, with overflow checks", || {
         let mut command = cargo();
@@ -126,6 +130,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     }
     outcome.check_tests("tests", || {
         let mut command = cargo();
+        command.env(sepconv::VARIABLE, sepconv::path()?);
         if let Ok(folder) = &cases {
             command.env("SEPCONV_CONFORMANCE", folder);
         }
@@ -162,11 +167,15 @@ impl Host {
 
     /// Adds the choice of crates and the variables that they are built with.
     fn select(&self, command: &mut Command) {
-        command.arg("--workspace");
+        command.args(self.packages()).envs(torch::variables());
+    }
+
+    /// The choice of crates.
+    fn packages(&self) -> &'static [&'static str] {
         if self.training {
-            command.envs(torch::variables());
+            &["--workspace", "--features", "sepconv-tests/training"]
         } else {
-            command.args(["--exclude", "sepconv-train", "--exclude", "sepconv-tests"]);
+            &["--workspace", "--exclude", "sepconv-train"]
         }
     }
 }
