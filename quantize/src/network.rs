@@ -187,7 +187,7 @@ pub struct Preprocess {
     pub mean: Vec<f32>,
     /// Divides the difference: one value a channel, or one for all.
     pub std: Vec<f32>,
-    /// `RGB`, `BGR` or `GRAY`.
+    /// `RGB`, `BGR` or `GRAY`; `NONE` where inputs are no images: then `mean` and `std` are those of given integers.
     pub channel_order: String,
     /// `bilinear` or `bicubic`.
     pub resize: String,

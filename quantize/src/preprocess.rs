@@ -15,6 +15,7 @@ pub struct Preprocessor {
     shape: Shape,
     mean: Vec<f32>,
     std: Vec<f32>,
+    takes_images: bool,
     swap_red_and_blue: bool,
     filter: Filter,
     crop: Option<f32>,
@@ -31,13 +32,13 @@ impl Preprocessor {
         let channels = shape.channels as usize;
         let (order, wanted) = (preprocess.channel_order.as_str(), shape.channels);
         match (order, channels) {
-            ("RGB" | "BGR", 3) | ("GRAY", 1) => {}
+            ("RGB" | "BGR", 3) | ("GRAY", 1) | ("NONE", _) => {}
             ("RGB" | "BGR" | "GRAY", _) => {
                 return wrong(format!(
                     "images are {order}, but the network's input has {wanted} channels"
                 ));
             }
-            _ => return wrong(format!("channel order {order:?} is none of RGB, BGR, GRAY")),
+            _ => return wrong(format!("channel order {order:?} is none of RGB, BGR, GRAY, NONE")),
         }
         let filter = match preprocess.resize.as_str() {
             "bilinear" => Filter::Bilinear,
@@ -67,6 +68,7 @@ impl Preprocessor {
             shape,
             mean: spread(mean),
             std: spread(std),
+            takes_images: order != "NONE",
             swap_red_and_blue: order == "BGR",
             filter,
             crop: preprocess.crop,
@@ -79,6 +81,12 @@ impl Preprocessor {
     ///
     /// [`DatasetError`] if the file cannot be read or decoded.
     pub fn load(&self, path: &Path) -> Result<Vec<u8>, DatasetError> {
+        if !self.takes_images {
+            return Err(DatasetError::Preprocess(format!(
+                "{}: the network's inputs are no images; give an .npy or .npz array of them",
+                path.display()
+            )));
+        }
         let io = |source| DatasetError::Io {
             path: path.to_path_buf(),
             source,
@@ -111,10 +119,15 @@ impl Preprocessor {
 
     /// The network's real input: `(pixel − mean) ÷ std`, NHWC.
     pub fn normalize(&self, pixels: &[u8]) -> Vec<f32> {
+        self.normalize_values(pixels)
+    }
+
+    /// The same for values that are no pixels, such as features in int8.
+    pub fn normalize_values<T: Copy + Into<f32>>(&self, values: &[T]) -> Vec<f32> {
         let channels = self.mean.iter().zip(&self.std).cycle();
-        let pixels = pixels.iter().zip(channels);
-        pixels
-            .map(|(pixel, (mean, std))| (*pixel as f32 - mean) / std)
+        let values = values.iter().zip(channels);
+        values
+            .map(|(value, (mean, std))| ((*value).into() - mean) / std)
             .collect()
     }
 

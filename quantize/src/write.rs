@@ -58,7 +58,11 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut options = tempfile::Builder::new();
+        // As any new file: what the user's mask allows, not only the owner.
+        #[cfg(unix)]
+        options.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = options.tempfile_in(folder)?;
         file.write_all(bytes)?;
         file.persist(path)?;
         Ok(())

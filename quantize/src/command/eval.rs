@@ -3,7 +3,8 @@
 use super::failure::Failure;
 use super::model_file::{ANY_LAYOUT, ModelFile, read};
 use super::quantize::float_graph;
-use super::{images, output, report};
+use super::samples::Samples;
+use super::{output, report};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 use sepconv::{AlignedVec, Model};
@@ -11,7 +12,7 @@ use sepconv_quantize::evaluate::{Layer, layers, rank};
 use sepconv_quantize::float;
 use sepconv_quantize::graph::Graph;
 use sepconv_quantize::inference::dequantize;
-use sepconv_quantize::preprocess::Preprocessor;
+use sepconv_quantize::network::Preprocess;
 use sepconv_quantize::report::{Accuracy, FloatAccuracy, Report, activations};
 use sepconv_quantize::summary::Summary;
 use serde_json::json;
@@ -23,10 +24,15 @@ pub struct Arguments {
     /// A .sepc file.
     model: PathBuf,
     /// The images: a folder, or a data set (MNIST IDX or CIFAR-10 files) of which the test part is used.
-    #[arg(long, value_name = "DIR")]
-    images: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "inputs")]
+    images: Option<PathBuf>,
+    /// Inputs that are no images, instead: an .npz archive with arrays `input` [n, height, width, channels] and `label`,
+    /// or an .npy array and --labels. float32 values are what the network takes; integers become that by the model's
+    /// mean and standard deviation, and without these are its quantized values.
+    #[arg(long, value_name = "ARRAY", conflicts_with = "images")]
+    inputs: Option<PathBuf>,
     /// A table of labels: file name, class index, and possibly more, separated by tabs. Without it, `labels.tsv` in the
-    /// folder of images.
+    /// folder of images. For --inputs, an .npy array of integers.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// The float network that the model was made from, to compare with.
@@ -55,38 +61,25 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
     let file = ModelFile::open(&arguments.model, arguments.isa.as_deref())?;
     let model = file.model()?;
     let metadata = Summary::of(&model).metadata;
-    let Some(preprocess) = &metadata.preprocess else {
-        return Err(Failure::input(
-            &arguments.model,
-            "does not say how images become inputs; quantize it again with --mean M --std S",
-        ));
-    };
-    let shape = model.input().shape;
-    let preprocessor =
-        Preprocessor::new(preprocess, shape).map_err(|error| Failure::input(&arguments.model, error))?;
     let graph = arguments.float.as_deref().map(float_graph).transpose()?;
     if let (Some(graph), Some(path)) = (&graph, &arguments.float) {
         check_same_interface(graph, &model).map_err(|what| Failure::input(path, what))?;
     }
-    let images = images::labelled(
-        &arguments.images,
-        arguments.labels.as_deref(),
-        &preprocessor,
-        shape,
-    )?;
+    let (samples, labels) = samples(arguments, metadata.preprocess.as_ref(), &model)?;
     let classes = model.output().shape.channels;
-    if let Some((_, class)) = images.iter().find(|(_, class)| *class >= classes) {
+    if let Some(class) = labels.iter().find(|class| **class >= classes) {
         return Err(Failure::Input(format!(
             "class {class} is labelled, but the model has {classes} classes"
         )));
     }
 
-    let bar = progress_bar(images.len(), as_json);
-    let verdict = |arena: &mut AlignedVec<i8>, (pixels, class): &(images::Image, u32)| {
+    let bar = progress_bar(labels.len(), as_json);
+    let verdict = |arena: &mut AlignedVec<i8>, number: usize| {
+        let class = labels[number] as usize;
         let output = model.output();
         let mut bytes = vec![0; output.bytes()];
         model
-            .run(&preprocessor.quantize(pixels, &model.input()), arena, &mut bytes)
+            .run(&samples.quantized(number, &model.input()), arena, &mut bytes)
             .expect("sizes are the model's");
         let int8 = dequantize(&bytes, &output);
         let first = |values: &[f32]| {
@@ -94,30 +87,27 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
             first.expect("some output comes first")
         };
         let float = graph.as_ref().map(|graph| {
-            let real = float::run(graph, &preprocessor.normalize(pixels)).expect("the shapes were compared");
-            (rank(&real, *class as usize), first(&real) == first(&int8))
+            let real = float::run(graph, &samples.real(number)).expect("the shapes were compared");
+            (rank(&real, class), first(&real) == first(&int8))
         });
         bar.inc(1);
         Verdict {
-            class: *class as usize,
+            class,
             found: first(&int8),
-            int8: rank(&int8, *class as usize),
+            int8: rank(&int8, class),
             float,
         }
     };
-    let verdicts: Vec<Verdict> = images
-        .par_iter()
+    let verdicts: Vec<Verdict> = (0..labels.len())
+        .into_par_iter()
         .map_init(
             || AlignedVec::zeroed(model.arena_len()),
-            |arena, image| verdict(arena, image),
+            |arena, number| verdict(arena, number),
         )
         .collect();
     bar.finish_and_clear();
-    let inputs: Vec<Vec<f32>> = images
-        .iter()
-        .take(LAYER_IMAGES)
-        .map(|(pixels, _)| preprocessor.normalize(pixels))
-        .collect();
+    let compared = samples.len().min(LAYER_IMAGES);
+    let inputs: Vec<Vec<f32>> = (0..compared).map(|number| samples.real(number)).collect();
     let layers = graph.as_ref().map_or_else(Vec::new, |graph| {
         layers(&model, &metadata.operators, graph, &inputs)
     });
@@ -126,6 +116,25 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
         write_report(arguments, &accuracy, &layers, graph.as_ref(), &inputs)?;
     }
     print(&accuracy, &layers, &model, as_json)
+}
+
+/// The inputs to measure on, with their classes.
+fn samples(
+    arguments: &Arguments,
+    preprocess: Option<&Preprocess>,
+    model: &Model,
+) -> Result<(Samples, Vec<u32>), Failure> {
+    let (input, labels) = (model.input(), arguments.labels.as_deref());
+    match (&arguments.images, &arguments.inputs, preprocess) {
+        (_, Some(array), _) => Samples::labelled_array(array, labels, preprocess, &input),
+        (Some(folder), None, Some(preprocess)) => {
+            Samples::labelled_images(folder, labels, preprocess, input.shape)
+        }
+        _ => Err(Failure::input(
+            &arguments.model,
+            "does not say how images become inputs; quantize it again with --mean M --std S",
+        )),
+    }
 }
 
 /// Writes the page, from the file as it is: once packed, weights cannot be told apart.

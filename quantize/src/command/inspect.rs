@@ -148,7 +148,12 @@ fn totals(summary: &Summary) -> String {
         }
     }
     if !metadata.classes.is_empty() {
-        lines.push(("classes", metadata.classes.len().to_string()));
+        /// As many names as fit on a line.
+        const SHOWN: usize = 10;
+        let (names, count) = (&metadata.classes, metadata.classes.len());
+        let shown = names[..count.min(SHOWN)].join(", ");
+        let more = if count > SHOWN { ", ..." } else { "" };
+        lines.push(("classes", format!("{count}: {shown}{more}")));
     }
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let lines = lines

@@ -14,6 +14,7 @@ mod output;
 mod quantize;
 mod report;
 mod run;
+mod samples;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

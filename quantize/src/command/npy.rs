@@ -1,8 +1,9 @@
-//! NumPy's `.npy` arrays, as `sepconv run` takes and gives them.
+//! NumPy's arrays: `.npy` files as `sepconv run` takes and gives them, and `.npz` archives of inputs and labels.
 
 use super::failure::Failure;
 use npyz::{NpyFile, NpyHeader, Order, TypeChar, WriterBuilder};
 use sepconv_quantize::write::write_file;
+use std::io::Read;
 use std::path::Path;
 
 /// An array in C order.
@@ -37,6 +38,38 @@ impl Values {
             Values::Float32(_) => "float32",
         }
     }
+
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Values::Int8(values) => values.len(),
+            Values::Uint8(values) => values.len(),
+            Values::Int16(values) => values.len(),
+            Values::Float32(values) => values.len(),
+        }
+    }
+
+    /// At most `limit` of the blocks of `each` values, evenly spread.
+    pub fn spread(self, each: usize, limit: usize) -> Self {
+        match self {
+            Values::Int8(values) => Values::Int8(spread(values, each, limit)),
+            Values::Uint8(values) => Values::Uint8(spread(values, each, limit)),
+            Values::Int16(values) => Values::Int16(spread(values, each, limit)),
+            Values::Float32(values) => Values::Float32(spread(values, each, limit)),
+        }
+    }
+}
+
+fn spread<T: Copy>(values: Vec<T>, each: usize, limit: usize) -> Vec<T> {
+    let count = values.len() / each;
+    if count <= limit {
+        return values;
+    }
+    let starts = (0..limit).map(|number| number * count / limit * each);
+    starts
+        .flat_map(|start| &values[start..start + each])
+        .copied()
+        .collect()
 }
 
 /// Reads an array.
@@ -45,7 +78,65 @@ pub fn read(path: &Path) -> Result<Array, Failure> {
     parse(&bytes).map_err(|what| Failure::input(path, what))
 }
 
-fn parse(bytes: &[u8]) -> Result<Array, String> {
+/// Reads an array from an `.npy` file, or from an `.npz` archive the one of the first of `names` that it has.
+pub fn read_named(path: &Path, names: &[&str]) -> Result<Array, Failure> {
+    let bytes = member(path, names)?;
+    parse(&bytes).map_err(|what| Failure::input(path, what))
+}
+
+/// Reads class indices as [`read_named`] does: a vector of integers.
+pub fn read_labels(path: &Path, names: &[&str]) -> Result<Vec<u32>, Failure> {
+    let bytes = member(path, names)?;
+    parse_labels(&bytes).map_err(|what| Failure::input(path, what))
+}
+
+/// Whether a file is an `.npy` array or an `.npz` archive of arrays, by its name.
+pub fn is_array(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| matches!(&*extension.to_lowercase(), "npy" | "npz"))
+}
+
+/// The bytes of an `.npy` file, or of the member of an `.npz` archive that has the first of these names.
+fn member(path: &Path, names: &[&str]) -> Result<Vec<u8>, Failure> {
+    let bytes = std::fs::read(path).map_err(|error| Failure::input(path, error))?;
+    if !bytes.starts_with(b"PK") {
+        return Ok(bytes);
+    }
+    let damaged = |error: &dyn std::fmt::Display| Failure::input(path, format!("damaged archive: {error}"));
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).map_err(|error| damaged(&error))?;
+    let found = names
+        .iter()
+        .find_map(|name| archive.index_for_name(&format!("{name}.npy")));
+    let Some(index) = found else {
+        return Err(Failure::input(
+            path,
+            format!("holds no array named {}", names.join(" or ")),
+        ));
+    };
+    let file = archive.by_index(index).map_err(|error| damaged(&error))?;
+    let (size, mut contents) = (file.size(), Vec::new());
+    // What does not inflate to the size that the archive states is refused before it fills the memory.
+    file.take(size.saturating_add(1))
+        .read_to_end(&mut contents)
+        .map_err(|error| damaged(&error))?;
+    if contents.len() as u64 != size {
+        return Err(damaged(&"an array is not of the size that is stated"));
+    }
+    Ok(contents)
+}
+
+/// An array whose header has been read and checked.
+struct Opened<'a> {
+    header: NpyHeader,
+    /// The lengths of its axes.
+    shape: Vec<usize>,
+    /// Bytes of a value.
+    size: usize,
+    /// The values.
+    rest: &'a [u8],
+}
+
+fn open(bytes: &[u8]) -> Result<Opened<'_>, String> {
     let mut rest = bytes;
     let header = NpyHeader::from_reader(&mut rest).map_err(|error| format!("not an .npy array: {error}"))?;
     let shape: Vec<usize> = header.shape().iter().map(|length| *length as usize).collect();
@@ -72,10 +163,30 @@ fn parse(bytes: &[u8]) -> Result<Array, String> {
     if header.order() == Order::Fortran && shape.len() > 1 {
         return Err("the array is in Fortran order; save numpy.ascontiguousarray(x)".into());
     }
-    let kind = match header.dtype() {
+    Ok(Opened {
+        header,
+        shape,
+        size,
+        rest,
+    })
+}
+
+/// The kind of an array's values; nothing for structures.
+fn kind(header: &NpyHeader) -> Option<TypeChar> {
+    match header.dtype() {
         npyz::DType::Plain(plain) => Some(plain.type_char()),
         _ => None,
-    };
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<Array, String> {
+    let Opened {
+        header,
+        shape,
+        size,
+        rest,
+    } = open(bytes)?;
+    let (kind, descr) = (kind(&header), header.dtype().descr());
     let file = NpyFile::with_header(header, rest);
     let values = match (kind, size) {
         (Some(TypeChar::Int), 1) => file.into_vec().map(Values::Int8),
@@ -92,6 +203,33 @@ fn parse(bytes: &[u8]) -> Result<Array, String> {
         shape,
         values: values.map_err(|error| error.to_string())?,
     })
+}
+
+fn parse_labels(bytes: &[u8]) -> Result<Vec<u32>, String> {
+    let Opened {
+        header, size, rest, ..
+    } = open(bytes)?;
+    let (kind, descr) = (kind(&header), header.dtype().descr());
+    let file = NpyFile::with_header(header, rest);
+    let wide = |values: std::io::Result<Vec<i64>>| values.map_err(|error| error.to_string());
+    let values = match (kind, size) {
+        (Some(TypeChar::Int), 8) => wide(file.into_vec())?,
+        (Some(TypeChar::Int), 4) => wide(file.into_vec().map(|values: Vec<i32>| widen(&values)))?,
+        (Some(TypeChar::Int), 1) => wide(file.into_vec().map(|values: Vec<i8>| widen(&values)))?,
+        (Some(TypeChar::Uint), 1) => wide(file.into_vec().map(|values: Vec<u8>| widen(&values)))?,
+        _ => {
+            return Err(format!(
+                "the labels' type is {descr}: save labels.astype(numpy.int64)"
+            ));
+        }
+    };
+    let label =
+        |value: &i64| u32::try_from(*value).map_err(|_| format!("the label {value} is no class index"));
+    values.iter().map(label).collect()
+}
+
+fn widen<T: Copy + Into<i64>>(values: &[T]) -> Vec<i64> {
+    values.iter().map(|value| (*value).into()).collect()
 }
 
 /// Writes an array: all of it, or the file stays as it was.

@@ -1,9 +1,9 @@
 //! `sepconv quantize`: from ONNX or TFLite to a `.sepc` file.
 
 use super::failure::Failure;
-use super::images;
 use super::model_file::ANY_LAYOUT;
 use super::output::{self, thousands};
+use super::samples::Samples;
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use sepconv::layout::Target as Layouts;
@@ -13,11 +13,11 @@ use sepconv_quantize::evaluate::layers;
 use sepconv_quantize::graph::Graph;
 use sepconv_quantize::network::{Metadata, Network, PlanFigures, Preprocess};
 use sepconv_quantize::plan::{self, Options, Plan};
-use sepconv_quantize::preprocess::Preprocessor;
 use sepconv_quantize::recipe::{self, Recipe, Trial};
 use sepconv_quantize::report::{Report, activations};
 use sepconv_quantize::summary::Summary;
-use sepconv_quantize::{onnx, rewrite, tflite, write};
+use sepconv_quantize::tflite::TfliteError;
+use sepconv_quantize::{convert, onnx, rewrite, tflite, write};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -25,11 +25,12 @@ use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// A float .onnx file, or an int8 .tflite file, which needs no calibration.
+    /// An .onnx or .tflite file, in floating point or quantized (int8 .tflite, QDQ .onnx), which needs no calibration.
     source: PathBuf,
-    /// Images that the network is meant for: a folder of PNG, JPEG or BMP files, MNIST IDX or CIFAR-10 files. Never the
-    /// images that accuracy is measured on.
-    #[arg(long, value_name = "DIR")]
+    /// Images that the network is meant for: a folder of PNG, JPEG or BMP files, MNIST IDX or CIFAR-10 files; or inputs
+    /// that are no images: an .npy array or an .npz archive with an array `input`, [n, height, width, channels]. Never
+    /// those that accuracy is measured on.
+    #[arg(long, value_name = "DIR|ARRAY")]
     calibrate: Option<PathBuf>,
     /// How many of them to use at most, evenly spread.
     #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
@@ -37,7 +38,8 @@ pub struct Arguments {
     /// The input's size, to check that the network has it.
     #[arg(long, value_name = "HxW", value_parser = size)]
     size: Option<(u32, u32)>,
-    /// Mean of the pixels: one number, or one a channel with commas. The input is (pixel - mean) / std.
+    /// Mean of the pixels: one number, or one a channel with commas. The input is (pixel - mean) / std. Likewise for
+    /// integers in arrays: there the mean is their zero point, and the standard deviation 1 / scale.
     #[arg(long, value_name = "M", value_delimiter = ',', requires = "std")]
     mean: Option<Vec<f32>>,
     /// Standard deviation of the pixels, likewise.
@@ -163,12 +165,6 @@ impl Arguments {
             MethodName::Entropy => Method::Entropy,
         }
     }
-
-    fn is_tflite(&self) -> bool {
-        self.source
-            .extension()
-            .is_some_and(|extension| extension.eq_ignore_ascii_case("tflite"))
-    }
 }
 
 /// What became of the source.
@@ -238,49 +234,64 @@ fn network(arguments: &Arguments, bytes: &[u8], bar: &ProgressBar) -> Result<Mad
         tool: concat!("sepconv ", env!("CARGO_PKG_VERSION")).into(),
         ..Metadata::default()
     };
-    if arguments.is_tflite() {
-        let mut network = tflite::from_bytes(bytes).map_err(|error| wrong(&error))?;
-        metadata.settings = "the source's quantization".into();
-        if arguments.mean.is_some() {
+    let mut graph = match source(arguments, bytes)? {
+        Source::Integers(mut network) => {
+            metadata.settings = "the source's quantization".into();
             let input = network.tensors[network.input].shape;
-            metadata.preprocess = Some(preprocess(arguments, None, input)?);
+            metadata.preprocess = preprocess(arguments, None, input);
+            network.metadata = metadata;
+            check_size(arguments, input)?;
+            return Ok(Made {
+                network,
+                trials: Vec::new(),
+                float: None,
+            });
         }
-        network.metadata = metadata;
-        check_size(arguments, network.tensors[network.input].shape)?;
+        Source::Float(graph) => graph,
+    };
+    rewrite::simplify(&mut graph);
+    let shape = graph.shape(graph.input);
+    let shape = Shape::new(shape.height as u32, shape.width as u32, shape.channels as u32);
+    check_size(arguments, shape)?;
+    metadata.classes = graph
+        .preprocess
+        .as_ref()
+        .map_or_else(Vec::new, |known| known.classes.clone());
+    metadata.preprocess = preprocess(arguments, Some(&graph), shape);
+    let uncalibrated = convert::uncalibrated(&graph);
+    let Some(path) = &arguments.calibrate else {
+        if let Some(tensor) = uncalibrated {
+            let what = match graph.tensors.iter().any(|tensor| tensor.quantization.is_some()) {
+                true => format!("is quantized only in part (tensor {tensor:?} is not)"),
+                false => "is in floating point".into(),
+            };
+            return Err(Failure::Usage(format!(
+                "{} {what}: give --calibrate DIR, a folder of images that it is meant for",
+                arguments.source.display()
+            )));
+        }
+        metadata.settings = "the source's quantization".into();
+        let network = convert::convert_quantized(&graph, metadata).map_err(|error| wrong(&error))?;
         return Ok(Made {
             network,
             trials: Vec::new(),
             float: None,
         });
-    }
-    let mut graph = onnx::read_bytes(bytes).map_err(|error| wrong(&error))?;
-    rewrite::simplify(&mut graph);
-    let shape = graph.shape(graph.input);
-    let shape = Shape::new(shape.height as u32, shape.width as u32, shape.channels as u32);
-    check_size(arguments, shape)?;
-    let Some(folder) = &arguments.calibrate else {
-        return Err(Failure::Usage(format!(
-            "{} is in floating point: give --calibrate DIR, a folder of images that it is meant for",
-            arguments.source.display()
-        )));
     };
-    let described = preprocess(arguments, Some(&graph), shape)?;
-    let preprocessor =
-        Preprocessor::new(&described, shape).map_err(|error| Failure::Usage(error.to_string()))?;
     bar.set_message("reading images");
-    let images = images::calibration(folder, &preprocessor, shape, arguments.images as usize)?;
-    let inputs: Vec<Vec<f32>> = images.iter().map(|image| preprocessor.normalize(image)).collect();
+    let limit = arguments.images as usize;
+    let samples = Samples::calibration(path, metadata.preprocess.as_ref(), shape, limit)?;
+    if let (false, Some(preprocess)) = (samples.are_images(), &mut metadata.preprocess) {
+        preprocess.channel_order = "NONE".into();
+    }
+    let inputs = samples.all_real();
+    drop(samples);
     metadata.settings = format!(
         "recipe {:?}, method {:?}, {} calibration images",
         arguments.recipe,
         arguments.method(),
         inputs.len()
     );
-    metadata.classes = graph
-        .preprocess
-        .as_ref()
-        .map_or_else(Vec::new, |known| known.classes.clone());
-    metadata.preprocess = Some(described);
     let recipe = match arguments.recipe {
         RecipeName::Fast => Recipe::Fast,
         RecipeName::Best => Recipe::Best,
@@ -302,25 +313,49 @@ fn network(arguments: &Arguments, bytes: &[u8], bar: &ProgressBar) -> Result<Mad
     })
 }
 
+/// What a source holds.
+enum Source {
+    Float(Graph),
+    Integers(Network),
+}
+
+/// Reads a source. Integers in an ONNX file are kept beside its floats.
+fn source(arguments: &Arguments, bytes: &[u8]) -> Result<Source, Failure> {
+    let path = &arguments.source;
+    let wrong = |error: &dyn std::fmt::Display| Failure::input(path, error);
+    if !is_tflite(path) {
+        let graph = onnx::read_bytes_of(bytes, path);
+        return graph.map(Source::Float).map_err(|error| wrong(&error));
+    }
+    match tflite::from_bytes(bytes) {
+        Err(TfliteError::Float { .. }) => {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            let graph = tflite::float_from_bytes(bytes, &name).map_err(|error| wrong(&error))?;
+            Ok(Source::Float(graph))
+        }
+        network => network.map(Source::Integers).map_err(|error| wrong(&error)),
+    }
+}
+
+fn is_tflite(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("tflite"))
+}
+
 /// How images become inputs: as the arguments say, else as the source does.
-fn preprocess(arguments: &Arguments, graph: Option<&Graph>, shape: Shape) -> Result<Preprocess, Failure> {
+fn preprocess(arguments: &Arguments, graph: Option<&Graph>, shape: Shape) -> Option<Preprocess> {
     let known = graph.and_then(|graph| graph.preprocess.as_ref());
     let (mean, std) = match (&arguments.mean, &arguments.std, known) {
         (Some(mean), Some(std), _) => (mean.clone(), std.clone()),
         (_, _, Some(known)) => (known.mean.clone(), known.std.clone()),
-        _ => {
-            return Err(Failure::Usage(format!(
-                "{} does not say how images become inputs: give --mean M --std S, in pixels from 0 to 255",
-                arguments.source.display()
-            )));
-        }
+        _ => return None,
     };
-    let channel_order = if shape.channels == 1 {
-        "GRAY".into()
-    } else {
-        arguments.channel_order.clone()
+    let channel_order = match shape.channels {
+        1 => "GRAY".into(),
+        3 => arguments.channel_order.clone(),
+        _ => "NONE".into(),
     };
-    Ok(Preprocess {
+    Some(Preprocess {
         mean,
         std,
         channel_order,
@@ -435,7 +470,12 @@ fn report(
 
 /// The float graph of a source, as it was quantized; for comparisons.
 pub fn float_graph(source: &Path) -> Result<Graph, Failure> {
-    let mut graph = onnx::read(source).map_err(|error| Failure::input(source, error))?;
+    let wrong = |error: &dyn std::fmt::Display| Failure::input(source, error);
+    let mut graph = if is_tflite(source) {
+        tflite::read_float(source).map_err(|error| wrong(&error))?
+    } else {
+        onnx::read(source).map_err(|error| wrong(&error))?
+    };
     rewrite::simplify(&mut graph);
     Ok(graph)
 }

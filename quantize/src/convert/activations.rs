@@ -4,7 +4,7 @@ use crate::calibrate::Range;
 use crate::graph::{Graph, Node, Operator, Quantization};
 
 /// The output of softmax: [0, 1) in steps of 1/256, as the TFLite specification fixes it.
-const PROBABILITY: Quantization = Quantization {
+pub(super) const PROBABILITY: Quantization = Quantization {
     scale: 1.0 / 256.0,
     zero_point: -128,
 };
@@ -12,19 +12,22 @@ const PROBABILITY: Quantization = Quantization {
 /// A quantization for every tensor. Operators that only select or move values pass their input's on, so tensors that
 /// they connect share one that covers the ranges of all of them.
 pub(super) fn quantizations(graph: &Graph, ranges: &[Range]) -> Vec<Quantization> {
-    let mut group: Vec<usize> = (0..graph.tensors.len()).collect();
-    for node in graph.nodes.iter().filter(|node| passes_quantization_on(node)) {
-        for input in &node.inputs {
-            let (from, to) = (find(&mut group, input.0), find(&mut group, node.output.0));
-            group[to] = from;
-        }
-    }
-    let roots: Vec<usize> = (0..group.len()).map(|tensor| find(&mut group, tensor)).collect();
+    let roots = roots(graph);
     let mut merged: Vec<Option<Range>> = vec![None; ranges.len()];
     for (root, range) in roots.iter().zip(ranges) {
         merged[*root] = Some(merged[*root].map_or(*range, |sum| sum.union(*range)));
     }
-    let mut fixed: Vec<Option<Quantization>> = vec![None; ranges.len()];
+    let range = |root: usize| merged[root].unwrap_or(Range { min: 0.0, max: 0.0 });
+    let known = known(graph).into_iter().zip(&roots);
+    known
+        .map(|(known, root)| known.unwrap_or_else(|| asymmetric(range(*root))))
+        .collect()
+}
+
+/// The quantization of every tensor for which the source gives one, or an operator fixes it.
+pub(super) fn known(graph: &Graph) -> Vec<Option<Quantization>> {
+    let roots = roots(graph);
+    let mut fixed: Vec<Option<Quantization>> = vec![None; roots.len()];
     for (tensor, root) in graph.tensors.iter().zip(&roots) {
         fixed[*root] = fixed[*root].or(tensor.quantization);
     }
@@ -33,14 +36,22 @@ pub(super) fn quantizations(graph: &Graph, ranges: &[Range]) -> Vec<Quantization
             fixed[roots[node.output.0]] = Some(PROBABILITY);
         }
     }
-    let quantization = |(tensor, root): (&crate::graph::Tensor, &usize)| {
-        let range = merged[*root].unwrap_or(Range { min: 0.0, max: 0.0 });
-        tensor
-            .quantization
-            .or(fixed[*root])
-            .unwrap_or_else(|| asymmetric(range))
-    };
-    graph.tensors.iter().zip(&roots).map(quantization).collect()
+    let tensors = graph.tensors.iter().zip(&roots);
+    tensors
+        .map(|(tensor, root)| tensor.quantization.or(fixed[*root]))
+        .collect()
+}
+
+/// For every tensor, one that stands for all that share a quantization with it.
+fn roots(graph: &Graph) -> Vec<usize> {
+    let mut group: Vec<usize> = (0..graph.tensors.len()).collect();
+    for node in graph.nodes.iter().filter(|node| passes_quantization_on(node)) {
+        for input in &node.inputs {
+            let (from, to) = (find(&mut group, input.0), find(&mut group, node.output.0));
+            group[to] = from;
+        }
+    }
+    (0..group.len()).map(|tensor| find(&mut group, tensor)).collect()
 }
 
 /// Whether a node's output values are all among its inputs' (or, clamped, at the ends of what these can be).

@@ -1,5 +1,6 @@
 //! One node of the graph becomes one or more of the network.
 
+use super::activations::PROBABILITY;
 use super::weights;
 use super::{ConvertError, network_shape};
 use crate::arithmetic::{self, Quantization};
@@ -146,6 +147,38 @@ impl Lowering<'_> {
             }
         }
         let activation = activation(network, output, self.node.clamp);
+        let demanded = quantization(network, output);
+        let fixed = Quantization {
+            scale: PROBABILITY.scale,
+            zero_point: PROBABILITY.zero_point,
+        };
+        if matches!(operation, Operation::Softmax { .. }) && demanded != fixed {
+            // Softmax has one output quantization only; the source wants another.
+            let name = format!("{} of 256 steps", self.node.name);
+            let probabilities = network.add_tensor(Tensor {
+                name: name.clone(),
+                scale: fixed.scale,
+                zero_point: fixed.zero_point,
+                ..network.tensors[output].clone()
+            });
+            network.nodes.push(network::Node {
+                name,
+                inputs: sources,
+                output: probabilities,
+                activation: (-128, 127),
+                operation,
+            });
+            network.nodes.push(network::Node {
+                name: self.node.name.clone(),
+                inputs: vec![probabilities],
+                output,
+                activation,
+                operation: Operation::Requantize(
+                    self.multiplier(fixed.scale as f64 / demanded.scale as f64)?,
+                ),
+            });
+            return Ok(());
+        }
         network.nodes.push(network::Node {
             name: self.node.name.clone(),
             inputs: sources,

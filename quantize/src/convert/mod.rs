@@ -9,7 +9,7 @@ mod weights;
 pub use weights::{quantize_weights, weight_scales};
 
 use crate::calibrate::Range;
-use crate::graph::{Graph, Shape};
+use crate::graph::{Graph, Operator, Shape};
 use crate::network::{Metadata, Network, Tensor};
 use sepconv::Element;
 
@@ -80,6 +80,29 @@ pub fn convert(graph: &Graph, ranges: &[Range], metadata: Metadata) -> Result<Ne
     }
     network.drop_unused_tensors();
     Ok(network)
+}
+
+/// The name of a tensor for which neither the source nor the operators around it fix a quantization, so that it has to be
+/// calibrated. `None` for a graph that is quantized throughout.
+pub fn uncalibrated(graph: &Graph) -> Option<&str> {
+    let known = activations::known(graph);
+    let used = graph.nodes.iter().flat_map(|node| {
+        // An index is no real number.
+        let output = (node.operator != Operator::ArgMax).then_some(&node.output);
+        node.inputs.iter().chain(output)
+    });
+    let mut open = used.filter(|id| known[id.0].is_none());
+    open.next().map(|id| graph.tensor(*id).name.as_str())
+}
+
+/// The network of a graph that is quantized throughout: of which [`uncalibrated`] finds nothing.
+///
+/// # Errors
+///
+/// As [`convert`].
+pub fn convert_quantized(graph: &Graph, metadata: Metadata) -> Result<Network, ConvertError> {
+    let no_ranges = vec![Range { min: 0.0, max: 0.0 }; graph.tensors.len()];
+    convert(graph, &no_ranges, metadata)
 }
 
 fn network_shape(shape: Shape) -> sepconv::Shape {

@@ -52,7 +52,12 @@ pub fn read(path: &Path) -> Result<Graph, OnnxError> {
         path: path.to_path_buf(),
         source,
     })?;
-    let mut graph = decode(&bytes, path.parent())?;
+    read_bytes_of(&bytes, path)
+}
+
+/// Reads the contents of an ONNX file. Tensors stored outside it are looked for in its folder.
+pub fn read_bytes_of(bytes: &[u8], path: &Path) -> Result<Graph, OnnxError> {
+    let mut graph = decode(bytes, path.parent())?;
     if graph.name.is_empty() {
         graph.name = path
             .file_stem()

@@ -134,7 +134,12 @@ impl<'a> Tensor<'a> {
         let quantization = tensor.quantization();
         let mut read = Self {
             index,
-            name: tensor.name().unwrap_or("without name").to_string(),
+            // What was fused keeps the names of all that it was made of, separated by semicolons.
+            name: tensor
+                .name()
+                .and_then(|names| names.split(';').next())
+                .unwrap_or("without name")
+                .to_string(),
             dimensions: tensor.shape().into_iter().flatten().collect(),
             element: tensor.type_(),
             scales: quantization
@@ -287,6 +292,30 @@ impl<'a> Tensor<'a> {
             return Err(self.refuse(format!("its zero point {zero_point} is not in {range:?}")));
         }
         Ok((scale, zero_point as i32))
+    }
+
+    /// The scales of a constant in int8: one, or one for each index along an axis, and how many values that follow one
+    /// another have the same.
+    pub fn weight_scales(&self) -> Result<(&[f32], usize), TfliteError> {
+        let sizes = self.sizes()?;
+        if let Some(bad) = self
+            .scales
+            .iter()
+            .find(|scale| !(scale.is_finite() && **scale > 0.0))
+        {
+            return Err(self.refuse(format!("its scale {bad} is not a positive number")));
+        }
+        match self.scales.len() {
+            0 => Err(self.refuse("it has no scale")),
+            1 => Ok((&self.scales, 1)),
+            count => match usize::try_from(self.axis)
+                .ok()
+                .filter(|axis| sizes.get(*axis) == Some(&(count as u32)))
+            {
+                Some(axis) => Ok((&self.scales, sizes[axis + 1..].iter().product::<u32>() as usize)),
+                None => Err(self.refuse(format!("it has {count} scales, and no axis of that length"))),
+            },
+        }
     }
 }
 

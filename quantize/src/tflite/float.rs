@@ -143,44 +143,17 @@ impl Import {
 
     /// Values of a constant that is stored as float16 or int8, to float.
     fn convert(&mut self, node: &Node) -> Result<(), TfliteError> {
-        let input = node.input(0)?;
-        let values = input.values()?;
-        let floats = match input.element {
-            TensorType::FLOAT16 => {
-                let bytes = input.constant(TensorType::FLOAT16, values * 2)?;
-                bytes
-                    .as_chunks()
-                    .0
-                    .iter()
-                    .map(|raw| half::f16::from_le_bytes(*raw).to_f32())
-                    .collect()
-            }
-            TensorType::INT8 if input.data.is_some() => {
-                let (scale, zero_point) = input.quantization()?;
-                let bytes = input.constant(TensorType::INT8, values)?;
-                bytes
-                    .iter()
-                    .map(|byte| scale * (i32::from(*byte as i8) - zero_point) as f32)
-                    .collect()
-            }
-            other => return Err(node.refuse(format!("converting {other:?} to float is not supported"))),
-        };
+        let floats = floats(node.input(0)?)?;
         self.converted[node.output()?.index] = Some(floats);
         Ok(())
     }
 
     /// The values of a constant.
     fn floats(&self, tensor: &Tensor) -> Result<Vec<f32>, TfliteError> {
-        if let Some(converted) = &self.converted[tensor.index] {
-            return Ok(converted.clone());
+        match &self.converted[tensor.index] {
+            Some(converted) => Ok(converted.clone()),
+            None => floats(tensor),
         }
-        let bytes = tensor.constant(TensorType::FLOAT32, tensor.values()? * 4)?;
-        Ok(bytes
-            .as_chunks()
-            .0
-            .iter()
-            .map(|raw| f32::from_le_bytes(*raw))
-            .collect())
     }
 
     fn is_constant(&self, tensor: &Tensor) -> bool {
@@ -363,6 +336,36 @@ impl Import {
             right,
         };
         Ok(plain(Operator::Pad { padding, value }))
+    }
+}
+
+/// The values of a constant that is stored in float32, float16 or int8.
+fn floats(tensor: &Tensor) -> Result<Vec<f32>, TfliteError> {
+    let count = tensor.values()?;
+    match tensor.element {
+        TensorType::FLOAT16 => {
+            let bytes = tensor.constant(TensorType::FLOAT16, count * 2)?;
+            let halves = bytes.as_chunks().0.iter();
+            Ok(halves
+                .map(|raw| half::f16::from_le_bytes(*raw).to_f32())
+                .collect())
+        }
+        TensorType::INT8 => {
+            let bytes = tensor.constant(TensorType::INT8, count)?;
+            let (scales, per_scale) = tensor.weight_scales()?;
+            let zero_points = &tensor.zero_points;
+            let real = |(index, byte): (usize, &u8)| {
+                let channel = index / per_scale % scales.len();
+                let zero_point = zero_points.get(channel).copied().unwrap_or(0);
+                scales[channel] * (i64::from(*byte as i8) - zero_point) as f32
+            };
+            Ok(bytes.iter().enumerate().map(real).collect())
+        }
+        _ => {
+            let bytes = tensor.constant(TensorType::FLOAT32, count * 4)?;
+            let words = bytes.as_chunks().0.iter();
+            Ok(words.map(|raw| f32::from_le_bytes(*raw)).collect())
+        }
     }
 }
 

@@ -11,7 +11,7 @@
 //! holds each value minus 128 (the byte with its highest bit flipped) under a zero point smaller by 128.
 //!
 //! **Float models** ([`read_float`]) become a float [`Graph`], to be calibrated and quantized as one from ONNX. Weights that
-//! are stored as float16 or int8 only are converted. Beside the operators above, except ADD and MUL of constants that are
+//! are stored as float16 or int8 only (dynamic range quantization) are converted. Beside the operators above, except ADD and MUL of constants that are
 //! neither of channels nor of one value, concatenation of other axes than channels, resizing by other than whole factors,
 //! and ARG_MAX and QUANTIZE, they may hold RELU_N1_TO_1.
 //!

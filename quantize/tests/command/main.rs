@@ -1,10 +1,13 @@
 //! The command `sepconv` as users meet it: what it prints, what it writes, and how it fails.
 
 mod bench;
+mod eval;
 mod inspect;
 mod isa;
+mod quantize;
 mod run;
 
+use npyz::WriterBuilder;
 use sepconv_quantize::testing;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -71,6 +74,37 @@ fn fails<A: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = A>, code
     assert_eq!(output.status.code(), Some(code), "{stderr}");
     assert!(stderr.contains(message), "{message:?} is not in {stderr:?}");
     assert!(output.stdout.is_empty());
+}
+
+/// A file of the workspace.
+fn workspace(path: &str) -> String {
+    format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The digit classifier that comes with the project, quantized with the digits that do.
+fn digits(folder: &Place, extra: &[&str]) -> PathBuf {
+    let output = folder.path("digits.sepc");
+    let (source, images) = (
+        workspace("models/micro-xception.onnx"),
+        workspace("host-train/data"),
+    );
+    let mut arguments = vec!["quantize", &source, "--calibrate", &images, "-o", text(&output)];
+    arguments.extend(extra);
+    json(&arguments);
+    output
+}
+
+/// Writes an array in NumPy's format.
+fn write_array<T: npyz::AutoSerialize + Copy>(path: &Path, shape: &[u64], values: &[T]) {
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer = npyz::WriteOptions::new()
+        .default_dtype()
+        .shape(shape)
+        .writer(file)
+        .begin_nd()
+        .unwrap();
+    writer.extend(values.iter().copied()).unwrap();
+    writer.finish().unwrap();
 }
 
 fn text(path: &Path) -> &str {

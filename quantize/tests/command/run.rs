@@ -1,21 +1,8 @@
-use super::{Place, fails, json, table, text};
-use npyz::WriterBuilder;
+use super::{Place, fails, json, table, text, write_array as write};
 use sepconv::{AlignedVec, Model};
 use sepconv_quantize::inference::{fnv1a_64, run_many};
 use sepconv_quantize::testing;
 use std::path::Path;
-
-fn write<T: npyz::AutoSerialize + Copy>(path: &Path, shape: &[u64], values: &[T]) {
-    let file = std::fs::File::create(path).unwrap();
-    let mut writer = npyz::WriteOptions::new()
-        .default_dtype()
-        .shape(shape)
-        .writer(file)
-        .begin_nd()
-        .unwrap();
-    writer.extend(values.iter().copied()).unwrap();
-    writer.finish().unwrap();
-}
 
 fn read<T: npyz::Deserialize>(path: &Path) -> (Vec<u64>, Vec<T>) {
     let bytes = std::fs::read(path).unwrap();

@@ -1,0 +1,125 @@
+use super::{Place, digits, fails, json, table, text, workspace, write_array};
+use serde_json::Value;
+
+const ONNX: &str = "models/micro-xception.onnx";
+
+#[test]
+fn a_network_is_quantized_and_says_where_it_comes_from() {
+    let place = Place::new();
+    let model = digits(&place, &["--images", "50", "--method", "mse"]);
+    let shown = json(["inspect", text(&model)]);
+    let metadata = &shown["metadata"];
+    assert_eq!(metadata["source"], "micro-xception.onnx");
+    assert_eq!(metadata["source_sha256"].as_str().map(str::len), Some(64));
+    assert!(metadata["tool"].as_str().unwrap().starts_with("sepconv "));
+    let settings = metadata["settings"].as_str().unwrap();
+    assert!(
+        settings.contains("Mse") && settings.contains("50 calibration"),
+        "{settings}"
+    );
+    assert_eq!(metadata["classes"].as_array().map(Vec::len), Some(10));
+    assert!(metadata["preprocess"]["mean"].is_array());
+    let people = table(["inspect", text(&model)]);
+    for what in ["micro-xception.onnx", "Mse", "0, 1, 2"] {
+        assert!(people.contains(what), "{what} is not in {people}");
+    }
+}
+
+#[test]
+fn equal_settings_give_equal_files() {
+    let (first, second) = (Place::new(), Place::new());
+    let files = [&first, &second].map(|place| std::fs::read(digits(place, &["--images", "20"])).unwrap());
+    assert!(files[0] == files[1]);
+}
+
+#[test]
+fn arrays_calibrate_as_images_do() {
+    let place = Place::new();
+    let (array, out) = (place.path("x.npy"), place.path("x.sepc"));
+    let pixels: Vec<u8> = (0..4 * 28 * 28).map(|index| (index * 7 % 256) as u8).collect();
+    let (source, path) = (workspace(ONNX), text(&array).to_string());
+    let arguments = ["quantize", &source, "--calibrate", &path, "-o", text(&out)];
+    write_array(&array, &[4, 28, 28, 1], &pixels);
+    let report: Value = json(arguments);
+    assert!(report["settings"].as_str().unwrap().contains("4 calibration"));
+    let of_pixels = std::fs::read(&out).unwrap();
+    // The same as real numbers: the model says (pixel - mean) / std.
+    let shown = json(["inspect", text(&out)]);
+    let number = |name: &str| shown["metadata"]["preprocess"][name][0].as_f64().unwrap() as f32;
+    let (mean, std) = (number("mean"), number("std"));
+    let real: Vec<f32> = pixels.iter().map(|pixel| (*pixel as f32 - mean) / std).collect();
+    write_array(&array, &[4, 784], &real);
+    json(arguments);
+    let scales = |shown: &Value| shown["tensors"].to_string();
+    assert_eq!(scales(&shown), scales(&json(["inspect", text(&out)])));
+    assert_eq!(
+        of_pixels.len(),
+        std::fs::read(&out).unwrap().len() + "GRAY".len() - "NONE".len()
+    );
+    write_array(&array, &[4, 27, 28, 1], &pixels[..4 * 27 * 28]);
+    fails(arguments, 1, "[4, 27, 28, 1], but the network takes 28x28x1");
+}
+
+#[test]
+fn what_does_not_fit_is_refused_and_nothing_is_written() {
+    let place = Place::new();
+    let (out, images) = (place.path("out.sepc"), workspace("host-train/data"));
+    let (onnx, empty) = (workspace(ONNX), place.path("empty"));
+    std::fs::create_dir(&empty).unwrap();
+    let refused = |extra: &[&str], code: i32, message: &str| {
+        let arguments = ["quantize", &onnx, "-o", text(&out)];
+        fails(arguments.iter().chain(extra), code, message);
+        assert!(!out.exists());
+    };
+    refused(&[], 2, "give --calibrate DIR");
+    refused(
+        &["--calibrate", &images, "--size", "32x32"],
+        2,
+        "the network takes 28x28",
+    );
+    refused(&["--calibrate", &images, "--size", "32"], 2, "such as 224x224");
+    refused(&["--calibrate", &images, "--mean", "1"], 2, "--std");
+    refused(
+        &["--calibrate", &images, "--mean", "1,2", "--std", "1"],
+        2,
+        "2 values of the mean",
+    );
+    refused(&["--calibrate", &images, "--images", "0"], 2, "--images");
+    refused(&["--calibrate", text(&empty)], 1, "holds no images");
+    refused(&["--calibrate", "/no/such/folder"], 1, "/no/such/folder");
+
+    let damaged = place.path("damaged.onnx");
+    let bytes = std::fs::read(&onnx).unwrap();
+    std::fs::write(&damaged, &bytes[..bytes.len() / 2]).unwrap();
+    let arguments = [
+        "quantize",
+        text(&damaged),
+        "--calibrate",
+        &images,
+        "-o",
+        text(&out),
+    ];
+    fails(arguments, 1, "damaged.onnx: not an ONNX model, or a damaged one");
+    let absent = ["quantize", "absent.tflite", "-o", text(&out)];
+    fails(absent, 1, "absent.tflite: No such file");
+    assert!(!out.exists());
+    // A folder that does not exist is the machine's, not the model's.
+    let nowhere = [
+        "quantize",
+        &onnx,
+        "--calibrate",
+        &images,
+        "-o",
+        "/no/such/folder/x.sepc",
+    ];
+    fails(nowhere, 3, "/no/such/folder/x.sepc");
+}
+
+#[test]
+fn a_file_that_cannot_be_replaced_stays_as_it_was() {
+    let place = Place::new();
+    let before = std::fs::read(&place.model).unwrap();
+    let source = workspace(ONNX);
+    fails(["quantize", &source, "-o", text(&place.model)], 2, "--calibrate");
+    assert_eq!(std::fs::read(&place.model).unwrap(), before);
+}
