@@ -4,7 +4,6 @@
 //! bit (adding 128), which together with the input zero point z adds `(128 + z) × Σ weights` to each sum; packed biases
 //! have it taken off.
 
-#[cfg(feature = "alloc")]
 use crate::operator::Linear;
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
@@ -17,16 +16,20 @@ pub(crate) const MAX_KERNEL: usize = 16;
 
 /// Constants of a group, in the order of its lanes, as a kernel reads them (native byte order: x86 is little-endian).
 ///
-/// [`fast`](Self::fast) says that for every channel and every input the output is
+/// [`fast`](Self::fast) says that for every channel and every input the output, zero point included, is
 /// `(high + (accumulator >> 31)) >> shift`, where `high` is the high half of
 /// `2 × accumulator × mantissa + rounding` in 64 bits, without any overflow. This is the doubling high multiply
 /// (`rounding` holds its half, 2^31) followed by the rounding right shift: with 2^(shift−1) added before shifting, ties
-/// go up; one less for negative values makes them go away from zero. `rounding` holds that 2^(shift−1) as well.
+/// go up; one less for negative values makes them go away from zero. `rounding` holds that 2^(shift−1) as well, and the
+/// zero point times 2^shift.
 ///
-/// In other groups (multipliers of 1 and above, great biases) the accumulator first goes left by `left`, nothing is
-/// doubled, `rounding` is half as great, 2^31 is taken off where `tie` and a negative value meet, and the whole 64 bits
-/// go right by `shift`, which is 31 greater. Nothing overflows then but the left shift, which drops bits in the
-/// specification too.
+/// Where the activation cuts off what is below the zero point ([`clamps_negative`]), it does not matter how negative values
+/// are rounded: `accumulator >> 31` is left out then, nothing is doubled, `rounding` is half as great and `shift` one less.
+///
+/// In other groups (multipliers of 1 and above, tiny ones, great biases) the accumulator first goes left by `left`, nothing
+/// is doubled, `rounding` is half as great and without the zero point, 2^31 is taken off where `tie` and a negative value
+/// meet, the whole 64 bits go right by `shift`, which is 31 greater, and the zero point is added at the end. Nothing
+/// overflows then but the left shift, which drops bits in the specification too.
 #[repr(C)]
 pub(crate) struct GroupConstants {
     /// Bias less the correction for unsigned activations and the input zero point.
@@ -54,6 +57,15 @@ pub(crate) struct GroupConstants {
 impl GroupConstants {
     /// Bytes in a packed block.
     pub const SIZE: usize = size_of::<Self>();
+}
+
+/// The greatest right shift of a fast group: the zero point times 2^shift and sums leave room in 32 bits.
+#[cfg(feature = "alloc")]
+const GREATEST_FAST_SHIFT: i32 = 20;
+
+/// Whether the activation cuts off all that is below the zero point.
+pub(crate) fn clamps_negative(linear: &Linear) -> bool {
+    linear.activation_min >= linear.output_zero_point
 }
 
 /// Weight number `index` of an operator with plain constants.
@@ -118,12 +130,20 @@ pub(crate) fn push_constants(
                 0
             };
         let greatest = sums.magnitude * 255 + (plain_bias as i64).abs();
-        fast &= shift[lane] > 0 && greatest < 1 << 30;
+        fast &= (1..=GREATEST_FAST_SHIFT).contains(&shift[lane]) && greatest < 1 << 30;
     }
     let left = shift.map(|shift| (-shift).max(0));
     let tie = shift.map(|shift| (shift > 0) as i32);
     if fast {
-        rounding = rounding.map(|rounding| 2 * rounding);
+        let once = clamps_negative(linear);
+        for (rounding, shift) in rounding.iter_mut().zip(&mut shift) {
+            *rounding += (linear.output_zero_point as i64) << (31 + *shift);
+            if once {
+                *shift -= 1;
+            } else {
+                *rounding *= 2;
+            }
+        }
     } else {
         shift = shift.map(|shift| 31 + shift.max(0));
     }

@@ -26,7 +26,7 @@ pub(crate) const DEPTH_STEP: usize = 4;
 pub(crate) const CHUNK: usize = 64;
 /// How many bytes of inputs the kernel prepares at a time, about: what stays in the second-level cache together with the
 /// weights.
-const PREPARED: usize = 64 * 1024;
+const PREPARED: usize = 288 * 1024;
 
 /// Whether this layout holds such an operator.
 pub(crate) fn holds(shape: &LinearShape) -> bool {

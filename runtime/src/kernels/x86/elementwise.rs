@@ -16,9 +16,9 @@ pub(super) unsafe fn add<V: Vector>(binary: &Binary, a: &Rows, b: &Rows, output:
     // SAFETY: the contract.
     let scales = unsafe {
         (
-            Scale::<V>::of(binary.a_multiplier),
-            Scale::<V>::of(binary.b_multiplier),
-            Scale::<V>::of(binary.output_multiplier),
+            Scale::<V>::of(binary.a_multiplier, true),
+            Scale::<V>::of(binary.b_multiplier, true),
+            Scale::<V>::of(binary.output_multiplier, false),
         )
     };
     let (true, (Some(a_scale), Some(b_scale), Some(sum_scale))) = (
@@ -50,7 +50,7 @@ pub(super) unsafe fn add<V: Vector>(binary: &Binary, a: &Rows, b: &Rows, output:
                 for (sum, b) in sums.iter_mut().zip(b) {
                     let scaled_a = a_scale.apply(sum.add_32(a_zero));
                     let both = scaled_a.add_32(b_scale.apply(b.add_32(b_zero)));
-                    *sum = sum_scale.apply(both.add_32(both));
+                    *sum = sum_scale.apply(both.add_32(both)).add_32(finish.zero_point);
                 }
                 let to = row.as_mut_ptr().cast::<u8>().add(start);
                 let packed = finish.pack(sums);

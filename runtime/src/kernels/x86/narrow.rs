@@ -186,10 +186,6 @@ impl<D: Dot> Vector for Narrow<D> {
         new(unsafe { _mm256_set1_epi8(value) })
     }
     #[inline(always)]
-    unsafe fn splat_16(value: i16) -> Self {
-        new(unsafe { _mm256_set1_epi16(value) })
-    }
-    #[inline(always)]
     unsafe fn splat_32(value: i32) -> Self {
         new(unsafe { _mm256_set1_epi32(value) })
     }
@@ -280,10 +276,6 @@ impl<D: Dot> Vector for Narrow<D> {
     #[inline(always)]
     unsafe fn pack_16(self, other: Self) -> Self {
         new(unsafe { _mm256_packs_epi16(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn add_saturating_16(self, other: Self) -> Self {
-        new(unsafe { _mm256_adds_epi16(self.0, other.0) })
     }
     #[inline(always)]
     unsafe fn min_8(self, other: Self) -> Self {

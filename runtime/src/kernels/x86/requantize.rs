@@ -2,7 +2,7 @@
 
 use super::vector::Vector;
 use crate::fixed_point::Multiplier;
-use crate::layout::x86::GroupConstants;
+use crate::layout::x86::{GroupConstants, clamps_negative};
 use crate::operator::Linear;
 use core::mem::offset_of;
 
@@ -11,11 +11,11 @@ use core::mem::offset_of;
 pub(super) struct Output<V: Vector> {
     /// See [`Vector::Orders`].
     pub orders: V::Orders,
-    zero_point: V,
+    pub zero_point: V,
     least: V,
     greatest: V,
-    /// Whether it matters how negative numbers are rounded. Where the activation cuts them off, it does not.
-    negative: bool,
+    /// Whether the activation cuts off negative numbers.
+    clamped: bool,
 }
 
 impl<V: Vector> Output<V> {
@@ -26,11 +26,14 @@ impl<V: Vector> Output<V> {
     pub unsafe fn of(linear: &Linear) -> Self {
         // SAFETY: the contract.
         unsafe {
-            Self::new(
-                linear.output_zero_point,
-                linear.activation_min,
-                linear.activation_max,
-            )
+            Self {
+                clamped: clamps_negative(linear),
+                ..Self::new(
+                    linear.output_zero_point,
+                    linear.activation_min,
+                    linear.activation_max,
+                )
+            }
         }
     }
 
@@ -45,15 +48,15 @@ impl<V: Vector> Output<V> {
         unsafe {
             Self {
                 orders: V::orders(),
-                zero_point: V::splat_16(zero_point as i16),
+                zero_point: V::splat_32(zero_point),
                 least: V::splat_8(least as i8),
                 greatest: V::splat_8(greatest as i8),
-                negative: least < zero_point,
+                clamped: false,
             }
         }
     }
 
-    /// Bytes from 32-bit numbers, in parts of 128 bits: those of `a`, `b`, `c`, `d`; zero point added and clamped.
+    /// Bytes from 32-bit numbers that include the zero point, clamped: in parts of 128 bits, those of `a`, `b`, `c`, `d`.
     ///
     /// # Safety
     ///
@@ -62,8 +65,7 @@ impl<V: Vector> Output<V> {
     pub unsafe fn pack(&self, [a, b, c, d]: [V; 4]) -> V {
         // SAFETY: the contract. Saturation on the way keeps what the clamp would cut off outside its range.
         unsafe {
-            let low = a.pack_32(b).add_saturating_16(self.zero_point);
-            let high = c.pack_32(d).add_saturating_16(self.zero_point);
+            let (low, high) = (a.pack_32(b), c.pack_32(d));
             low.pack_16(high).max_8(self.least).min_8(self.greatest)
         }
     }
@@ -71,9 +73,9 @@ impl<V: Vector> Output<V> {
     /// By which formula to [`scale`](Self::scale) with both of these.
     #[inline(always)]
     pub fn formula(&self, scales: [&Scales<V>; 2]) -> u8 {
-        match (scales.iter().all(|scales| scales.fast), self.negative) {
-            (true, false) => CLAMPED,
-            (true, true) => SIGNED,
+        match (scales.iter().all(|scales| scales.fast), self.clamped) {
+            (true, true) => CLAMPED,
+            (true, false) => SIGNED,
             (false, _) => ANY,
         }
     }
@@ -89,14 +91,13 @@ impl<V: Vector> Output<V> {
         // SAFETY: the contract.
         unsafe {
             if FORMULA == ANY && !scales.fast {
-                return scales.any(sums, self.orders);
+                return scales.any(sums, self.orders).add_32(self.zero_point);
             }
-            let high = scales.high(sums, self.orders);
-            if FORMULA != CLAMPED {
-                high.add_32(sums.sign_32()).shift_right_32(scales.shift)
-            } else {
-                high.shift_right_32(scales.shift)
+            if FORMULA == CLAMPED || FORMULA == ANY && self.clamped {
+                return scales.high(sums, self.orders).shift_right_32(scales.shift);
             }
+            let high = scales.high(sums.add_32(sums), self.orders);
+            high.add_32(sums.sign_32()).shift_right_32(scales.shift)
         }
     }
 }
@@ -149,16 +150,15 @@ impl<V: Vector> Scales<V> {
         }
     }
 
-    /// The high half of `2 × sums × mantissa + rounding`.
+    /// The high half of `sums × mantissa + rounding`.
     #[inline(always)]
     unsafe fn high(&self, sums: V, orders: V::Orders) -> V {
         // SAFETY: the caller's contract.
         unsafe {
-            let doubled = sums.add_32(sums);
-            let even = doubled
+            let even = sums
                 .multiply_low_halves(self.mantissa_even)
                 .add_64(self.rounding_even);
-            let odd = doubled
+            let odd = sums
                 .high_halves()
                 .multiply_low_halves(self.mantissa_odd)
                 .add_64(self.rounding_odd);
@@ -201,31 +201,47 @@ pub(super) struct Scale<V: Vector> {
     mantissa: V,
     rounding: V,
     shift: V,
-    /// Whether there is a right shift, whose ties go away from zero.
-    shifts: bool,
+    formula: ScaleFormula,
+}
+
+/// What a [`Scale`] does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ScaleFormula {
+    /// Multiplies by a half, where nothing needs rounding.
+    Halve,
+    /// Rounds once.
+    Multiply,
+    /// Rounds twice, ties away from zero the second time.
+    MultiplyAndShift,
 }
 
 impl<V: Vector> Scale<V> {
-    /// `None` for a multiplier that shifts left.
+    /// `None` for a multiplier that shifts left. `even` says that the numbers to scale are.
     ///
     /// # Safety
     ///
     /// The processor has `V`'s instruction set.
     #[inline(always)]
-    pub unsafe fn of(multiplier: Multiplier) -> Option<Self> {
+    pub unsafe fn of(multiplier: Multiplier, even: bool) -> Option<Self> {
         let shift = -(multiplier.shift as i32);
         if !(0..=31).contains(&shift) {
             return None;
         }
+        let mantissa = multiplier.mantissa.to_bits();
         let half = if shift > 0 { 1i64 << (shift - 1) } else { 0 };
+        let formula = match shift {
+            0 if even && mantissa == 1 << 30 => ScaleFormula::Halve,
+            0 => ScaleFormula::Multiply,
+            _ => ScaleFormula::MultiplyAndShift,
+        };
         // SAFETY: the contract.
         unsafe {
             Some(Self {
                 orders: V::orders(),
-                mantissa: V::splat_64(multiplier.mantissa.to_bits() as i64),
+                mantissa: V::splat_64(mantissa as i64),
                 rounding: V::splat_64((1 << 31) + (half << 32)),
-                shift: V::splat_32(shift),
-                shifts: shift > 0,
+                shift: V::splat_32(if formula == ScaleFormula::Halve { 2 } else { shift }),
+                formula,
             })
         }
     }
@@ -240,13 +256,16 @@ impl<V: Vector> Scale<V> {
     pub unsafe fn apply(&self, doubled: V) -> V {
         // SAFETY: the contract.
         unsafe {
+            if self.formula == ScaleFormula::Halve {
+                return doubled.shift_right_32(self.shift);
+            }
             let even = doubled.multiply_low_halves(self.mantissa).add_64(self.rounding);
             let odd = doubled
                 .high_halves()
                 .multiply_low_halves(self.mantissa)
                 .add_64(self.rounding);
             let high = even.merge_high_halves(odd, self.orders);
-            if self.shifts {
+            if self.formula == ScaleFormula::MultiplyAndShift {
                 high.add_32(doubled.sign_32()).shift_right_32(self.shift)
             } else {
                 high

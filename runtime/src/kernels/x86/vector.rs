@@ -40,8 +40,6 @@ pub(super) trait Vector: Copy {
     unsafe fn high_half(self) -> Self;
     /// The same byte everywhere.
     unsafe fn splat_8(value: i8) -> Self;
-    /// The same 16 bits everywhere.
-    unsafe fn splat_16(value: i16) -> Self;
     /// The same 32 bits everywhere.
     unsafe fn splat_32(value: i32) -> Self;
     /// The same 64 bits everywhere.
@@ -83,8 +81,6 @@ pub(super) trait Vector: Copy {
     unsafe fn pack_32(self, other: Self) -> Self;
     /// Packs signed 16-bit lanes into 8 bits, saturating: in parts, those of `self`, then those of `other`.
     unsafe fn pack_16(self, other: Self) -> Self;
-    /// Saturating sum of signed 16-bit lanes.
-    unsafe fn add_saturating_16(self, other: Self) -> Self;
     /// The lesser of signed bytes.
     unsafe fn min_8(self, other: Self) -> Self;
     /// The greater of signed bytes.

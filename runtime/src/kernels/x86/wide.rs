@@ -75,10 +75,6 @@ impl Vector for Wide {
         Self(unsafe { _mm512_set1_epi8(value) })
     }
     #[inline(always)]
-    unsafe fn splat_16(value: i16) -> Self {
-        Self(unsafe { _mm512_set1_epi16(value) })
-    }
-    #[inline(always)]
     unsafe fn splat_32(value: i32) -> Self {
         Self(unsafe { _mm512_set1_epi32(value) })
     }
@@ -176,10 +172,6 @@ impl Vector for Wide {
     #[inline(always)]
     unsafe fn pack_16(self, other: Self) -> Self {
         Self(unsafe { _mm512_packs_epi16(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn add_saturating_16(self, other: Self) -> Self {
-        Self(unsafe { _mm512_adds_epi16(self.0, other.0) })
     }
     #[inline(always)]
     unsafe fn min_8(self, other: Self) -> Self {
