@@ -16,10 +16,10 @@ from PIL import Image
 
 
 class Images(CalibrationDataReader):
-    """Images of a folder, resized and scaled to (x - mean) / std, or uniform noise where there is no folder."""
+    """Images of a folder, resized and scaled to (x - mean) / std, or uniform noise where there are none."""
 
-    def __init__(self, name, size, mean, std, folder, count):
-        self.name, self.size, self.mean, self.std = name, size, mean, std
+    def __init__(self, name, channels, size, mean, std, folder, count):
+        self.name, self.channels, self.size, self.mean, self.std = name, channels, size, mean, std
         files = sorted(os.listdir(folder)) if folder else []
         self.files = [os.path.join(folder, file) for file in files if file.lower().endswith((".jpg", ".jpeg", ".png"))]
         self.left = iter(self.files[:count] if self.files else range(count))
@@ -30,10 +30,11 @@ class Images(CalibrationDataReader):
         if item is None:
             return None
         if isinstance(item, str):
-            image = Image.open(item).convert("RGB").resize((self.size, self.size), Image.BICUBIC)
-            pixels = numpy.asarray(image, dtype=numpy.float32)
+            image = Image.open(item).convert("L" if self.channels == 1 else "RGB")
+            image = image.resize((self.size, self.size), Image.BICUBIC)
+            pixels = numpy.asarray(image, dtype=numpy.float32).reshape(self.size, self.size, self.channels)
         else:
-            pixels = self.random.uniform(0, 255, (self.size, self.size, 3)).astype(numpy.float32)
+            pixels = self.random.uniform(0, 255, (self.size, self.size, self.channels)).astype(numpy.float32)
         return {self.name: ((pixels - self.mean) / self.std).transpose(2, 0, 1)[None]}
 
 
@@ -61,7 +62,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folded = os.path.join(folder, "folded.onnx")
         entry = fold(arguments.model, folded)
-        reader = Images(entry.name, entry.shape[2], arguments.mean, arguments.std, arguments.images, arguments.count)
+        _, channels, size, _ = entry.shape
+        scale = (arguments.mean, arguments.std)
+        reader = Images(entry.name, channels, size, *scale, arguments.images, arguments.count)
         written = os.path.join(folder, "quantized.onnx")
         quantize_static(
             folded,

@@ -2,6 +2,8 @@
 
 pub mod cases;
 pub mod conformance;
+pub mod layers;
+pub mod networks;
 
 use std::path::PathBuf;
 

@@ -5,5 +5,6 @@ pub mod demo;
 pub mod doctor;
 pub mod flash;
 pub mod icount;
+pub mod peers;
 pub mod runtime_size;
 pub mod test;
