@@ -129,7 +129,8 @@ fn train(files: &Files, data: &Path) -> Result<(), Error> {
     sepconv::build(&[&trainer[..], &["--package", "sepconv-quantize"]].concat())?;
     let trainer = || {
         let mut command = Command::new(target().join("release/sepconv-train"));
-        command.envs(torch::variables());
+        // The micro network's operators are too small to gain from more threads; models/README.md names the same.
+        command.envs(torch::variables()).env("OMP_NUM_THREADS", "1");
         command
     };
     command::run(
