@@ -7,10 +7,24 @@ use crate::arithmetic::{self, Quantization};
 use crate::graph::{Activation, Clamp, Depthwise, Graph, Node, Operator, Padding, Shape, Weights};
 use crate::network::{self, Network, Operation, Tensor, TensorId};
 use sepconv::Element;
+use sepconv::format::MAX_INPUTS;
 use sepconv::operator::Window;
 
 /// Appends what a node computes to the network.
 pub(super) fn lower(graph: &Graph, node: &Node, network: &mut Network) -> Result<(), ConvertError> {
+    let swapped;
+    let commutes = matches!(node.operator, Operator::Add | Operator::Multiply);
+    let node = match node.inputs[..] {
+        // The operand that is broadcast, such as the weights of channels that squeeze-and-excitation computes, comes second.
+        [a, b] if commutes && graph.shape(a) != graph.shape(node.output) => {
+            swapped = Node {
+                inputs: vec![b, a],
+                ..node.clone()
+            };
+            &swapped
+        }
+        _ => node,
+    };
     let lowering = Lowering {
         graph,
         node,
@@ -146,6 +160,9 @@ impl Lowering<'_> {
                 *source = self.requantized(network, *source, output)?;
             }
         }
+        if let Operation::Concatenation { axis } = operation {
+            sources = self.joined(network, sources, axis);
+        }
         let activation = activation(network, output, self.node.clamp);
         let demanded = quantization(network, output);
         let fixed = Quantization {
@@ -187,6 +204,30 @@ impl Lowering<'_> {
             operation,
         });
         Ok(())
+    }
+
+    /// The inputs of a concatenation of channels, joined until there are as many as an operator of the runtime has.
+    fn joined(&self, network: &mut Network, mut sources: Vec<TensorId>, axis: u8) -> Vec<TensorId> {
+        while sources.len() > MAX_INPUTS {
+            let first: Vec<TensorId> = sources.drain(..MAX_INPUTS).collect();
+            let mut tensor = network.tensors[first[0]].clone();
+            tensor.name = format!("{} of {} inputs", self.node.name, first.len());
+            tensor.shape.channels = first
+                .iter()
+                .map(|source| network.tensors[*source].shape.channels)
+                .sum();
+            let name = tensor.name.clone();
+            let part = network.add_tensor(tensor);
+            network.nodes.push(network::Node {
+                name,
+                inputs: first,
+                output: part,
+                activation: (-128, 127),
+                operation: Operation::Concatenation { axis },
+            });
+            sources.insert(0, part);
+        }
+        sources
     }
 
     /// A tensor in the quantization of another: itself, or the result of a requantization that this appends.

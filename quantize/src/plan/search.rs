@@ -9,6 +9,10 @@ use sepconv::format::PUSH_INPUT;
 /// The most nodes of a segment that the search tries; longer chains gain nothing that several segments do not.
 const LONGEST: usize = 64;
 
+/// The steps of all schedules that the search tries, at most: some seconds. The largest networks are not searched to the
+/// end, and get a larger arena than they could.
+const STEPS_TRIED: usize = 30_000_000;
+
 /// A segment for each node.
 pub fn whole_segments(network: &Network) -> Vec<Segment> {
     (0..network.nodes.len())
@@ -47,16 +51,17 @@ pub fn fused(network: &Network, bytes: usize) -> Vec<Segment> {
 /// streamed together. Then as many rows a step as the arena allows, since every step costs a little time.
 pub fn smallest(network: &Network, options: &Options) -> Vec<Segment> {
     let mut best = whole_segments(network);
-    let (mut bytes, mut node) = peak(network, &best, options.push_input);
-    loop {
+    let (mut bytes, mut node, mut tried) = peak(network, &best, options.push_input);
+    while tried < STEPS_TRIED {
         let mut found = None;
         for from in node.saturating_sub(LONGEST)..=node {
             for to in node + 1..=(from + LONGEST).min(network.nodes.len()) {
-                if to - from < 2 {
+                if to - from < 2 || tried >= STEPS_TRIED {
                     continue;
                 }
                 let candidate = merged(&best, from..to);
-                let (candidate_bytes, candidate_node) = peak(network, &candidate, options.push_input);
+                let (candidate_bytes, candidate_node, steps) = peak(network, &candidate, options.push_input);
+                tried += steps;
                 if candidate_bytes < found.as_ref().map_or(bytes, |(bytes, _, _)| *bytes) {
                     found = Some((candidate_bytes, candidate_node, candidate));
                 }
@@ -70,8 +75,13 @@ pub fn smallest(network: &Network, options: &Options) -> Vec<Segment> {
     coarsened(network, best, options)
 }
 
-/// Runs more rows a step wherever the arena stays as small.
+/// Runs more rows a step wherever the arena stays as small. Networks of very many tensors are left as they are: each trial
+/// places all of them anew, which would take minutes.
 fn coarsened(network: &Network, mut segments: Vec<Segment>, options: &Options) -> Vec<Segment> {
+    const MOST_TENSORS: usize = 250;
+    if network.tensors.len() > MOST_TENSORS {
+        return segments;
+    }
     let mut activations = assemble(network, &segments, options).activations;
     for index in 0..segments.len() {
         for rows in [usize::MAX, 8, 4, 3, 2] {
@@ -116,8 +126,8 @@ fn merged(segments: &[Segment], range: std::ops::Range<usize>) -> Vec<Segment> {
     all
 }
 
-/// The most bytes alive at one time, and a node that runs then.
-fn peak(network: &Network, segments: &[Segment], push_input: bool) -> (usize, usize) {
+/// The most bytes alive at one time, a node that runs then, and the number of steps.
+fn peak(network: &Network, segments: &[Segment], push_input: bool) -> (usize, usize, usize) {
     let schedule = schedule(network, segments, push_input);
     let lifetimes = lifetimes(network, &schedule, push_input);
     let (bytes, step) = lower_bound(network, &schedule, &lifetimes);
@@ -126,5 +136,5 @@ fn peak(network: &Network, segments: &[Segment], push_input: bool) -> (usize, us
         .iter()
         .find(|step| step.operator != PUSH_INPUT)
         .map_or(0, |step| step.operator as usize);
-    (bytes, node)
+    (bytes, node, schedule.steps.len())
 }
