@@ -12,6 +12,7 @@ pub mod network;
 pub mod onnx;
 pub mod plan;
 pub mod preprocess;
+pub mod qdq;
 pub mod recipe;
 pub mod report;
 pub mod resample;

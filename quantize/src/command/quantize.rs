@@ -17,7 +17,7 @@ use sepconv_quantize::recipe::{self, Recipe, Trial};
 use sepconv_quantize::report::{Report, activations};
 use sepconv_quantize::summary::Summary;
 use sepconv_quantize::tflite::TfliteError;
-use sepconv_quantize::{convert, onnx, rewrite, tflite, write};
+use sepconv_quantize::{convert, onnx, qdq, rewrite, tflite, write};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -69,6 +69,9 @@ pub struct Arguments {
     /// The file to write.
     #[arg(short, long, value_name = "OUT.sepc")]
     output: PathBuf,
+    /// Also write the quantized network as ONNX in QDQ format, for other runtimes.
+    #[arg(long, value_name = "OUT.onnx")]
+    qdq: Option<PathBuf>,
     #[command(flatten)]
     report: super::report::Arguments,
 }
@@ -119,6 +122,10 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
     });
     let file =
         write::to_bytes(&network, &plan, target).map_err(|error| Failure::input(&arguments.source, error))?;
+    if let Some(path) = &arguments.qdq {
+        let model = qdq::to_bytes(&network).map_err(|error| Failure::input(&arguments.source, error))?;
+        write::write_file(path, &model).map_err(|error| Failure::Environment(error.to_string()))?;
+    }
     write::write_file(&arguments.output, &file).map_err(|error| Failure::Environment(error.to_string()))?;
     if arguments.report.wanted() {
         bar.set_message("writing the report");
