@@ -18,7 +18,6 @@ use crate::format::OperatorRecord;
 use crate::operator::Operator;
 use crate::{AlignedVec, Band, Element, Model, Observer, Rows, RunError, Shape};
 use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::Arc;
 use std::vec::Vec;
 
 /// Bytes of output below which a step is not worth waking another thread.
@@ -26,7 +25,7 @@ const SMALL: usize = 2048;
 
 /// Threads with scratch memory of their own. Inferences after the first on the same model allocate nothing.
 pub struct Workers {
-    pool: Arc<rayon::ThreadPool>,
+    pool: rayon::ThreadPool,
     scratch: Vec<AlignedVec<i8>>,
 }
 
@@ -52,16 +51,9 @@ impl Workers {
         let count = count.max(1);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
         Ok(Self {
-            pool: Arc::new(pool.map_err(ThreadError)?),
+            pool: pool.map_err(ThreadError)?,
             scratch: (0..count).map(|_| AlignedVec::zeroed(0)).collect(),
         })
-    }
-
-    /// Does some work on one of the threads. Inferences within start at once; others wake a thread first, which takes about as
-    /// long as a small network.
-    pub fn within<R: Send>(&mut self, work: impl FnOnce(&mut Self) -> R + Send) -> R {
-        let pool = self.pool.clone();
-        pool.install(|| work(self))
     }
 
     /// How many threads there are.
@@ -117,21 +109,12 @@ impl Model<'_> {
 /// Takes other threads' work until the inference is finished. Steps follow each other within microseconds: a thread that
 /// went to sleep in between would miss the next.
 fn stay_awake(finished: &AtomicBool) {
-    let mut idle = 0;
     while !finished.load(Ordering::Acquire) {
-        if rayon::yield_now() == Some(rayon::Yield::Executed) {
-            idle = 0;
-        } else if idle < PATIENCE {
-            idle += 1;
+        if rayon::yield_now() != Some(rayon::Yield::Executed) {
             core::hint::spin_loop();
-        } else {
-            std::thread::yield_now();
         }
     }
 }
-
-/// How many turns to wait for another thread before letting other programs run: some hundred microseconds.
-const PATIENCE: u32 = 10_000;
 
 /// Computes a step's band on as many threads as there are pieces of scratch memory.
 fn compute_shared(
@@ -221,10 +204,7 @@ fn share(
         || {
             let first = share(compute, first, first_scratch);
             // Nearly done, if another thread has begun: rather than let `join` put this one to sleep, wait.
-            for _ in 0..PATIENCE {
-                if state.load(Ordering::Acquire) != BEGUN {
-                    break;
-                }
+            while state.load(Ordering::Acquire) == BEGUN {
                 core::hint::spin_loop();
             }
             first

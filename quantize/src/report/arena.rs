@@ -48,7 +48,7 @@ pub fn map(summary: &Summary) -> String {
             let name: String = tensor.name.chars().take(fitting).collect();
             let _ = write!(
                 svg,
-                "<text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                "<text class=\"name\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
                 left + 4.0,
                 top + 12.0,
                 escape(&name)

@@ -61,11 +61,13 @@ pub fn figures(figures: &[(String, &str, String)]) -> String {
 
 /// Bytes in the unit that suits people.
 pub fn bytes(bytes: u64) -> String {
-    match bytes {
-        0..10_240 => format!("{bytes} B"),
-        10_240..10_485_760 => format!("{:.1} KiB", bytes as f64 / 1024.0),
-        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
-    }
+    let (amount, unit) = match bytes {
+        0..10_240 => return format!("{bytes} B"),
+        10_240..1_048_576 => (bytes as f64 / 1024.0, "KiB"),
+        _ => (bytes as f64 / 1_048_576.0, "MiB"),
+    };
+    let amount = format!("{amount:.1}");
+    format!("{} {unit}", amount.trim_end_matches(".0"))
 }
 
 /// A large count in the unit that suits people.
@@ -108,7 +110,7 @@ mod tests {
     fn units_suit_the_number() {
         assert_eq!(
             [100, 20_480, 20_971_520].map(bytes),
-            ["100 B", "20.0 KiB", "20.0 MiB"]
+            ["100 B", "20 KiB", "20 MiB"]
         );
         assert_eq!(
             [9_999, 10_000, 8_400_000_000].map(count),

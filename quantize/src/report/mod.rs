@@ -127,7 +127,7 @@ impl Report<'_> {
             )
         });
         format!(
-            "<header><h1>{}</h1><p>{} · {} · SHA-256 of the source {}</p></header>\n{}{}",
+            "<header><h1>{}</h1><p>{} · {}<br><code>SHA-256 of the source {}</code></p></header>\n{}{}",
             escape(title),
             escape(&metadata.tool),
             escape(&metadata.settings),
@@ -168,7 +168,7 @@ impl Report<'_> {
             .map_or("–".into(), |float| percent(float.agreement));
         rows.push(row("int8", accuracy.top1, accuracy.top5, agreement));
         let body = table(&["network", "top-1", "top-5", "same class as float"], 1, &rows)
-            + "<h3>Confusion (rows: the right class; int8)</h3>"
+            + "<h3>Confusion of the int8 network: rows are the right class, columns the class found</h3>"
             + &confusion::confusion(accuracy, &summary.metadata.classes);
         section(
             "accuracy",

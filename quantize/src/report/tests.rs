@@ -1,6 +1,5 @@
 use super::*;
 use crate::testing;
-use std::process::Command;
 
 fn page() -> String {
     let file = testing::file(&testing::classifier(2));
@@ -66,42 +65,4 @@ fn boards_have_names_of_their_own() {
             Some(number)
         );
     }
-}
-
-/// Renders the page where a Chromium is installed, and looks at the picture.
-#[test]
-fn a_browser_renders_the_page() {
-    let browsers = ["chromium", "chromium-browser", "google-chrome", "chrome"];
-    let installed = |name: &&&str| {
-        Command::new(name)
-            .arg("--version")
-            .output()
-            .is_ok_and(|o| o.status.success())
-    };
-    let Some(browser) = browsers.iter().find(installed) else {
-        eprintln!("left out: there is no Chromium to render the report with");
-        return;
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let (html, png) = (
-        folder.path().join("report.html"),
-        folder.path().join("report.png"),
-    );
-    std::fs::write(&html, page()).unwrap();
-    let output = Command::new(browser)
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--window-size=1200,2400",
-        ])
-        .arg(format!("--screenshot={}", png.display()))
-        .arg(format!("file://{}", html.display()))
-        .output()
-        .unwrap();
-    assert!(png.is_file(), "{}", String::from_utf8_lossy(&output.stderr));
-    let picture = image::open(&png).unwrap().into_rgb8();
-    assert_eq!(picture.width(), 1200);
-    let colours: std::collections::HashSet<[u8; 3]> = picture.pixels().map(|pixel| pixel.0).collect();
-    assert!(colours.len() > 20, "the page is blank: {} colours", colours.len());
 }

@@ -5,6 +5,7 @@ mod eval;
 mod inspect;
 mod isa;
 mod quantize;
+mod report;
 mod run;
 
 use npyz::WriterBuilder;

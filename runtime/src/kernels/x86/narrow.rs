@@ -138,7 +138,6 @@ impl<D: Dot> Vector for Narrow<D> {
     type Orders = ();
     const BYTES: usize = 32;
     const TILE: usize = D::TILE;
-    const OVERLAPS: bool = false;
 
     #[inline(always)]
     unsafe fn orders() {}
