@@ -23,7 +23,8 @@ use std::vec::Vec;
 /// Bytes of output below which a step is not worth waking another thread.
 const SMALL: usize = 2048;
 
-/// Threads with scratch memory of their own. Inferences after the first on the same model allocate nothing.
+/// Threads with scratch memory of their own, which is allocated with the first inference on a model. Each inference then
+/// allocates only what calling the threads takes: a few hundred bytes.
 pub struct Workers {
     pool: rayon::ThreadPool,
     scratch: Vec<AlignedVec<i8>>,
