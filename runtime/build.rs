@@ -1,10 +1,11 @@
-//! Sets `cfg(sepconv_arm = "dsp")` or `"helium"` on bare-metal Arm processors that have these instructions. The compiler knows
-//! them, but tells stable code nothing: so this reads the target's name and `-Ctarget-cpu` in `RUSTFLAGS`.
+//! Sets `cfg(sepconv_arm = "armv6m")`, `"armv7m"`, `"dsp"` or `"helium"` on bare-metal Arm processors, by the instructions
+//! that they have. The compiler knows them, but tells stable code nothing: so this reads the target's name and
+//! `-Ctarget-cpu` in `RUSTFLAGS`.
 
 use std::env;
 
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(sepconv_arm, values(\"dsp\", \"helium\"))");
+    println!("cargo::rustc-check-cfg=cfg(sepconv_arm, values(\"armv6m\", \"armv7m\", \"dsp\", \"helium\"))");
     println!("cargo::rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
     let variable = |name| env::var(name).unwrap_or_default();
     let (target, flags) = (variable("TARGET"), variable("CARGO_ENCODED_RUSTFLAGS"));
@@ -21,6 +22,8 @@ fn instruction_set(target: &str, cpu: &str) -> Option<&'static str> {
     match (target.split('-').next()?, cpu) {
         ("thumbv8m.main", "cortex-m52" | "cortex-m55" | "cortex-m85") => Some("helium"),
         ("thumbv8m.main", "cortex-m33" | "cortex-m35p") | ("thumbv7em", _) => Some("dsp"),
+        ("thumbv7m", _) => Some("armv7m"),
+        ("thumbv6m", _) => Some("armv6m"),
         _ => None,
     }
 }

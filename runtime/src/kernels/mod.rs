@@ -197,6 +197,8 @@ impl Kernels {
 /// ```
 pub static ALL: &[&Kernels] = &[
     &reference::KERNELS,
+    #[cfg(any(sepconv_arm = "armv6m", sepconv_arm = "armv7m"))]
+    &arm::scalar::KERNELS,
     #[cfg(sepconv_arm = "dsp")]
     &arm::dsp::KERNELS,
     #[cfg(sepconv_arm = "helium")]

@@ -45,10 +45,13 @@ impl<'a> Plain<'a> {
 
     /// The greatest magnitude that a channel's sum, bias included, can have.
     pub fn greatest_sum(&self, channel: usize) -> u64 {
-        let weights: u64 = (0..self.depth)
-            .map(|k| self.weight(channel, k).unsigned_abs() as u64)
-            .sum();
-        weights * 255 + self.bias(channel).unsigned_abs() as u64
+        self.sum_of_magnitudes(channel) * 255 + self.bias(channel).unsigned_abs() as u64
+    }
+
+    /// The sum of the magnitudes of a channel's weights.
+    pub fn sum_of_magnitudes(&self, channel: usize) -> u64 {
+        let magnitudes = (0..self.depth).map(|k| self.weight(channel, k).unsigned_abs() as u64);
+        magnitudes.sum()
     }
 
     fn bias(&self, channel: usize) -> i32 {

@@ -4,6 +4,7 @@
 //! order in which its kernel reads. Packing is portable code, so that a workstation packs for any board; each family has a
 //! file with its block's length, scratch memory, and packing.
 
+pub mod cortex_m3;
 pub mod cortex_m4;
 pub mod cortex_m55;
 #[cfg(feature = "alloc")]
@@ -35,6 +36,8 @@ pub enum Layout {
     CortexM4 = 16,
     /// See [`cortex_m55`].
     CortexM55 = 17,
+    /// See [`cortex_m3`].
+    CortexM3 = 18,
     /// Matrices for x86-64 vectors.
     X86Product = 64,
     /// Depthwise convolution for x86-64 vectors.
@@ -113,6 +116,7 @@ impl Layout {
             0 => Some(Layout::Plain),
             16 => Some(Layout::CortexM4),
             17 => Some(Layout::CortexM55),
+            18 => Some(Layout::CortexM3),
             64 => Some(Layout::X86Product),
             65 => Some(Layout::X86Depthwise),
             _ => None,
@@ -142,6 +146,7 @@ impl Layout {
             Layout::Plain => None,
             Layout::CortexM4 => cortex_m4::holds(shape).then(|| cortex_m4::packed_len(shape)),
             Layout::CortexM55 => cortex_m55::holds(shape).then(|| cortex_m55::packed_len(shape)),
+            Layout::CortexM3 => cortex_m3::holds(shape).then(|| cortex_m3::packed_len(shape)),
             Layout::X86Product => x86_gemm::holds(shape).then(|| x86_gemm::packed_len(shape)),
             Layout::X86Depthwise => x86_depthwise::holds(shape).then(|| x86_depthwise::packed_len(shape)),
         }
@@ -169,6 +174,7 @@ impl Layout {
             Layout::Plain => 0,
             Layout::CortexM4 => cortex_m4::scratch_len(shape),
             Layout::CortexM55 => cortex_m55::scratch_len(shape),
+            Layout::CortexM3 => cortex_m3::scratch_len(shape),
             Layout::X86Product => x86_gemm::scratch_len(shape),
             Layout::X86Depthwise => x86_depthwise::scratch_len(shape),
         }
@@ -185,6 +191,8 @@ impl Layout {
 pub enum Target {
     /// Any processor: all plain.
     Plain,
+    /// Cortex-M0, M0+, M3, and other cores without the DSP extension.
+    CortexM3,
     /// Cortex-M4, M7, M33, and other cores with the DSP extension.
     CortexM4,
     /// Cortex-M55, M85, and other cores with Helium.
@@ -204,6 +212,7 @@ impl Target {
         match (target.split('-').next().unwrap_or(""), cpu) {
             ("thumbv8m.main", "cortex-m52" | "cortex-m55" | "cortex-m85") => Target::CortexM55,
             ("thumbv8m.main", "cortex-m33" | "cortex-m35p") | ("thumbv7em", _) => Target::CortexM4,
+            ("thumbv6m" | "thumbv7m", _) => Target::CortexM3,
             _ => Target::Plain,
         }
     }
@@ -226,6 +235,7 @@ impl Target {
     /// ```
     pub fn layout(self, shape: &LinearShape) -> Layout {
         match self {
+            Target::CortexM3 if cortex_m3::holds(shape) => Layout::CortexM3,
             Target::CortexM4 if cortex_m4::holds(shape) => Layout::CortexM4,
             Target::CortexM55 if cortex_m55::holds(shape) => Layout::CortexM55,
             Target::X86 if x86_gemm::holds(shape) => Layout::X86Product,

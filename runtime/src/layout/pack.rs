@@ -1,6 +1,6 @@
 //! Packing whole models.
 
-use super::{Layout, LinearShape, Target, cortex_m4, cortex_m55, x86_depthwise, x86_gemm};
+use super::{Layout, LinearShape, Target, cortex_m3, cortex_m4, cortex_m55, x86_depthwise, x86_gemm};
 use crate::image::Image;
 use crate::operator::{Linear, Operator};
 use crate::{AlignedVec, Model};
@@ -98,6 +98,7 @@ pub fn pack_operator(layout: Layout, linear: &Linear, shape: &LinearShape) -> Op
         Layout::Plain => None,
         Layout::CortexM4 => cortex_m4::pack(linear, shape),
         Layout::CortexM55 => cortex_m55::pack(linear, shape),
+        Layout::CortexM3 => cortex_m3::pack(linear, shape),
         Layout::X86Product => Some(x86_gemm::pack(linear, shape)),
         Layout::X86Depthwise => Some(x86_depthwise::pack(linear, shape)),
     }

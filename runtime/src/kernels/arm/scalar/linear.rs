@@ -1,0 +1,76 @@
+//! Convolution, pointwise and fully connected operators as products of a [`Matrix`] and pixels.
+
+use super::matrix::Matrix;
+use crate::kernels::arm::window::gather;
+use crate::kernels::reference::{self, arithmetic::Int8};
+use crate::layout::Layout;
+use crate::layout::cortex_m3::PIXELS;
+use crate::operator::Linear;
+use crate::{Band, Rows};
+
+/// Pointwise convolution. Rows that lie one after the other are one run of pixels.
+pub fn pointwise(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]) {
+    if linear.layout == Layout::Plain {
+        return reference::pointwise::run::<Int8>(linear, input, output, scratch);
+    }
+    let depth = (input.shape.channels as usize).max(1);
+    let channels = (output.shape.channels as usize).max(1);
+    let row_bytes = output.row_bytes().max(1);
+    let Some(mut matrix) = Matrix::new(linear, depth, channels, scratch) else {
+        return;
+    };
+    let (mut y, mut rest) = (output.first_row, &mut *output.data);
+    while !rest.is_empty() {
+        let source = input.span(y, rest.len() / row_bytes);
+        let len = (source.len() / depth * channels).min(rest.len());
+        let Some((now, later)) = rest.split_at_mut_checked(len).filter(|(now, _)| !now.is_empty()) else {
+            return;
+        };
+        for (pixels, outputs) in source.chunks(PIXELS * depth).zip(now.chunks_mut(PIXELS * channels)) {
+            matrix.multiply(pixels, outputs);
+        }
+        y += len / row_bytes;
+        rest = later;
+    }
+}
+
+/// Fully connected: one pixel of all values of the input.
+pub fn fully_connected(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]) {
+    if linear.layout == Layout::Plain {
+        return reference::fully_connected::run::<Int8>(linear, input, output, scratch);
+    }
+    let channels = output.shape.channels as usize;
+    let values = input.span(0, input.shape.height as usize);
+    if let Some(mut matrix) = Matrix::new(linear, values.len(), channels, scratch) {
+        matrix.multiply(values, output.data);
+    }
+}
+
+/// Convolution: windows are gathered into bytes, a few at a time.
+pub fn convolution(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]) {
+    if linear.layout == Layout::Plain {
+        return reference::convolution::run::<Int8>(linear, input, output, scratch);
+    }
+    let window = &linear.window;
+    let depth = (window.kernel_height * window.kernel_width * input.shape.channels as usize).max(1);
+    let channels = (output.shape.channels as usize).max(1);
+    let Some((windows, scratch)) = scratch.split_at_mut_checked(PIXELS * depth) else {
+        return;
+    };
+    let Some(mut matrix) = Matrix::new(linear, depth, channels, scratch) else {
+        return;
+    };
+    let zero_point = linear.input_zero_point as i8;
+    for (y, row) in output.rows_mut() {
+        for (tile, outputs) in row.chunks_mut(PIXELS * channels).enumerate() {
+            let pixels = outputs.len() / channels;
+            let Some(windows) = windows.get_mut(..pixels * depth) else {
+                return;
+            };
+            for (i, to) in windows.chunks_exact_mut(depth).enumerate() {
+                gather(window, input, y, tile * PIXELS + i, zero_point, to);
+            }
+            matrix.multiply(windows, outputs);
+        }
+    }
+}
