@@ -7,6 +7,9 @@
 //! both. On a Cortex-M3 the products are summed in 64 bits with a spacing of 23 bits: exact as long as the magnitude of
 //! every sum stays below 2^22, which the block's making checks. On a Cortex-M0, which multiplies 32 bits only, the spacing is
 //! 16 bits, and the products of every two inputs are taken apart.
+//!
+//! **Depthwise** with a 3 × 3 window: channel by channel, nine weights in twelve bytes and four words. A channel of a few rows
+//! of input, padding included, is first copied into a plane of bytes.
 
 use super::LinearShape;
 #[cfg(feature = "alloc")]
@@ -18,6 +21,12 @@ use crate::operator::Kind;
 pub const HEADER: usize = 16;
 /// Bytes of a channel's four words.
 pub const CHANNEL: usize = 16;
+/// The most rows of a window.
+pub const MOST_ROWS: usize = 16;
+/// Bytes of a channel of a depthwise operator.
+pub const DEPTHWISE_CHANNEL: usize = 12 + CHANNEL;
+/// Bytes of a plane, unless three rows take more.
+const PLANE: usize = 1024;
 /// Pixels that are computed at a time.
 pub const PIXELS: usize = 4;
 /// Sums of inputs times weights must stay below this.
@@ -42,7 +51,19 @@ pub enum Rounding {
 
 /// Whether these kernels have an operator.
 pub fn holds(shape: &LinearShape) -> bool {
-    shape.element == Element::Int8 && shape.weight_bits == 8 && shape.kind != Kind::Depthwise
+    let window = &shape.window;
+    let depthwise = shape.input.channels == shape.output.channels
+        && (window.kernel_height, window.kernel_width) == (3, 3)
+        && (window.dilation_height, window.dilation_width) == (1, 1);
+    shape.element == Element::Int8
+        && shape.weight_bits == 8
+        && (shape.kind != Kind::Depthwise || depthwise)
+        && shape.window.kernel_height <= MOST_ROWS
+}
+
+/// Bytes of a row of a plane.
+pub fn plane_width(shape_width: usize, stride: usize) -> usize {
+    (shape_width.saturating_sub(1)) * stride + 3
 }
 
 /// Inputs of one output value, padded to a multiple of 4.
@@ -57,11 +78,19 @@ pub fn pair_len(padded_depth: usize) -> usize {
 
 /// Bytes of a block.
 pub fn packed_len(shape: &LinearShape) -> usize {
+    if shape.kind == Kind::Depthwise {
+        return HEADER + shape.output.channels as usize * DEPTHWISE_CHANNEL;
+    }
     HEADER + shape.output.channels.div_ceil(2) as usize * pair_len(padded_depth(shape))
 }
 
 /// Bytes of scratch memory: the inputs of four pixels, two in a word, and for convolution the windows as bytes.
 pub fn scratch_len(shape: &LinearShape) -> usize {
+    if shape.kind == Kind::Depthwise {
+        let rows = shape.window.stride_height * (shape.output.height as usize - 1) + 3;
+        let row = plane_width(shape.output.width as usize, shape.window.stride_width);
+        return row * PLANE.checked_div(row).unwrap_or(0).max(3).min(rows);
+    }
     let windows = match shape.kind {
         Kind::Convolution => PIXELS * shape.weights_per_channel(),
         _ => 0,
@@ -72,7 +101,7 @@ pub fn scratch_len(shape: &LinearShape) -> usize {
 /// The block of an operator; `None` if a sum could be too large.
 #[cfg(feature = "alloc")]
 pub fn pack(linear: &crate::operator::Linear, shape: &LinearShape) -> Option<alloc::vec::Vec<u8>> {
-    let plain = Plain::new(linear, shape);
+    let plain = Plain::simplified(linear, shape);
     let channels = shape.output.channels as usize;
     if !(0..channels).all(|channel| plain.sum_of_magnitudes(channel) * 128 < LIMIT) {
         return None;
@@ -81,6 +110,15 @@ pub fn pack(linear: &crate::operator::Linear, shape: &LinearShape) -> Option<all
     let mut block = alloc::vec::Vec::with_capacity(packed_len(shape));
     block.extend_from_slice(&(rounding as u32).to_le_bytes());
     block.resize(HEADER, 0);
+    if shape.kind == Kind::Depthwise {
+        for channel in 0..channels {
+            block.extend((0..12).map(|tap| plain.weight(channel, tap) as u8));
+            for word in constants(&plain, channel, rounding) {
+                block.extend_from_slice(&word.to_le_bytes());
+            }
+        }
+        return Some(block);
+    }
     for pair in (0..channels).step_by(2) {
         for k in 0..padded_depth(shape) {
             block.extend((pair..pair + 2).map(|channel| plain.weight(channel, k) as u8));
@@ -99,7 +137,7 @@ fn rounding(plain: &Plain, channels: usize) -> Rounding {
     let linear = plain.linear;
     let exact = (0..channels).all(|channel| {
         plain.greatest_sum(channel) < 1 << 30
-            && (-22..=-1).contains(&(linear.multiplier(channel).shift as i32))
+            && (-22..=-1).contains(&(plain.multiplier(channel).shift as i32))
     });
     if !exact || (linear.activation_min, linear.activation_max) != (-128, 127) {
         Rounding::Wide
@@ -114,7 +152,7 @@ fn rounding(plain: &Plain, channels: usize) -> Rounding {
 #[cfg(feature = "alloc")]
 fn constants(plain: &Plain, channel: usize, rounding: Rounding) -> [i32; 4] {
     let bias = plain.folded_bias(channel);
-    let multiplier = plain.linear.multiplier(channel);
+    let multiplier = plain.multiplier(channel);
     let (mantissa, shift) = (multiplier.mantissa.to_bits(), multiplier.shift as i32);
     if rounding == Rounding::Wide {
         return [bias, mantissa, shift, 0];
@@ -153,7 +191,11 @@ mod tests {
                 "{sum} × {mantissa} >> {shift}"
             );
             let rectified = high + addend >> shift;
-            assert!(if sum < 0 { rectified <= zero_point && exact <= zero_point } else { rectified == exact });
+            assert!(if sum < 0 {
+                rectified <= zero_point && exact <= zero_point
+            } else {
+                rectified == exact
+            });
         }
     }
 }

@@ -15,6 +15,7 @@
 //! window, doubled; then its `Channel`.
 
 use super::LinearShape;
+pub use super::cortex_m3::MOST_ROWS;
 #[cfg(feature = "alloc")]
 use super::fold::Plain;
 use crate::Element;
@@ -63,7 +64,7 @@ pub fn holds(shape: &LinearShape) -> bool {
                 && (window.dilation_height, window.dilation_width) == (1, 1)
                 && window.stride_width <= 2
         }
-        _ => true,
+        _ => window.kernel_height <= MOST_ROWS,
     }
 }
 
@@ -123,7 +124,7 @@ pub fn pairs_of_columns(outputs: usize, stride: usize) -> usize {
 /// rounding is [`Rounding::Wide`].
 #[cfg(feature = "alloc")]
 pub fn pack(linear: &crate::operator::Linear, shape: &LinearShape) -> Option<alloc::vec::Vec<u8>> {
-    let plain = Plain::new(linear, shape);
+    let plain = Plain::simplified(linear, shape);
     let channels = shape.output.channels as usize;
     let rounding = rounding(&plain, channels);
     let mut block = alloc::vec::Vec::with_capacity(packed_len(shape));
@@ -179,7 +180,7 @@ fn push_group(plain: &Plain, group: usize, k: usize, block: &mut alloc::vec::Vec
 fn rounding(plain: &Plain, channels: usize) -> Rounding {
     let linear = plain.linear;
     let exact = (0..channels).all(|channel| {
-        let multiplier = linear.multiplier(channel);
+        let multiplier = plain.multiplier(channel);
         plain.greatest_sum(channel) < 1 << 30
             && (multiplier.shift <= -2 || multiplier.mantissa.to_bits() == 0)
     });
@@ -196,7 +197,7 @@ fn rounding(plain: &Plain, channels: usize) -> Rounding {
 #[cfg(feature = "alloc")]
 fn constants(plain: &Plain, channel: usize, rounding: Rounding) -> [u8; CHANNEL] {
     let bias = plain.folded_bias(channel);
-    let multiplier = plain.linear.multiplier(channel);
+    let multiplier = plain.multiplier(channel);
     let (mantissa, shift) = (multiplier.mantissa.to_bits(), multiplier.shift as i32);
     let words = match rounding {
         Rounding::Wide => [bias, mantissa, shift],

@@ -8,5 +8,5 @@ pub mod dsp;
 pub mod helium;
 #[cfg(any(sepconv_arm = "armv6m", sepconv_arm = "armv7m"))]
 pub mod scalar;
-#[cfg(any(sepconv_arm = "armv6m", sepconv_arm = "armv7m"))]
+#[cfg(any(sepconv_arm = "armv6m", sepconv_arm = "armv7m", sepconv_arm = "dsp"))]
 mod window;

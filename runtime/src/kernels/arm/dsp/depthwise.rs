@@ -1,7 +1,9 @@
 //! Depthwise convolution with a 3 × 3 window: four channels of a few rows are widened into planes of int16 pairs, from
 //! which every output takes 6 dual multiplications.
 
-use super::depthwise_asm::{Job, stride_1_rectified, stride_1_signed, stride_2_rectified, stride_2_signed};
+use super::depthwise_asm::{
+    Job, stride_1_rectified, stride_1_signed, stride_2_rectified, stride_2_signed, widen_pairs,
+};
 use super::widen::{even, high_halves, low_halves, odd, word};
 use crate::kernels::reference::{arithmetic::Int8, depthwise};
 use crate::layout::Layout;
@@ -26,15 +28,20 @@ pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]
     // SAFETY: any bytes are words.
     let (_, planes, _) = unsafe { scratch.align_to_mut::<u32>() };
     let row_bytes = output.row_bytes();
-    let fitting = planes.len() / (4 * pairs);
+    let stride_height = window.stride_height.max(1);
+    let fitting = planes.len() / (4 * pairs).max(1);
     if fitting < 3 || linear.weights.len() != HEADER + channels * DEPTHWISE_CHANNEL || channels % 4 != 0 {
         return;
     }
     // Rows of output that a filling of the planes gives.
-    let step = (fitting - 3) / window.stride_height + 1;
+    let step = (fitting - 3) / stride_height + 1;
     let (mut y, end) = (output.first_row, output.first_row + output.rows);
     while y < end {
         let rows = step.min(end - y);
+        let start = (y - output.first_row) * row_bytes;
+        let Some(data) = output.data.get_mut(start..start + rows * row_bytes) else {
+            return;
+        };
         let plane_rows = (rows - 1) * window.stride_height + 3;
         let mut job = Job {
             bias: [0; 2],
@@ -51,9 +58,9 @@ pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]
             plane_len: plane_rows * pairs * 4,
             row_span: (pairs - 1) * plane_rows * 4,
             even: (width % 2 == 0) as u32,
-            constants: linear.weights[HEADER..].as_ptr(),
+            constants: linear.weights.as_ptr().wrapping_add(HEADER),
             plane: planes.as_ptr(),
-            output: output.data[(y - output.first_row) * row_bytes..].as_mut_ptr(),
+            output: data.as_mut_ptr(),
             channels: 4,
         };
         for channel in (0..channels).step_by(4) {
@@ -101,6 +108,15 @@ impl Plane<'_> {
         let plane_len = self.rows * self.pairs;
         let pad_left = linear.window.pad_left;
         let source = source.unwrap_or(&[]);
+        // Pairs of columns that lie within the input.
+        let (inside_from, inside_to) = if source.is_empty() || pixel_len < 4 {
+            (self.pairs, self.pairs)
+        } else {
+            (
+                pad_left.div_ceil(2).min(self.pairs),
+                ((width + pad_left) / 2).min(self.pairs),
+            )
+        };
         let pixel = |column: usize| {
             column
                 .checked_sub(pad_left)
@@ -109,8 +125,31 @@ impl Plane<'_> {
                 .and_then(|rest| rest.first_chunk())
                 .map_or(zero, word)
         };
-        let mut at = self.row;
-        for pair in 0..self.pairs {
+        let mut pair = 0;
+        while pair < self.pairs {
+            if pair == inside_from && inside_from < inside_to {
+                let count = inside_to - inside_from;
+                let start = (2 * pair - pad_left) * pixel_len + channel;
+                let from = source.get(start..start + (2 * count - 1) * pixel_len + 4);
+                let to = self.words.get_mut(self.row + pair * self.rows..);
+                if let (Some(from), Some(to)) = (from, to)
+                    && to.len() > 3 * plane_len + (count - 1) * self.rows
+                {
+                    // SAFETY: `from` holds the last word of the last pixel, `to` the last word of the last plane.
+                    unsafe {
+                        widen_pairs(
+                            from.as_ptr(),
+                            pixel_len,
+                            to.as_mut_ptr(),
+                            self.rows * 4,
+                            plane_len * 4,
+                            count,
+                        )
+                    };
+                }
+                pair = inside_to;
+                continue;
+            }
             let (a, b) = (pixel(2 * pair), pixel(2 * pair + 1));
             let (a02, a13, b02, b13) = (even(a), odd(a), even(b), odd(b));
             let values = [
@@ -120,11 +159,14 @@ impl Plane<'_> {
                 high_halves(a13, b13),
             ];
             for (channel, value) in values.into_iter().enumerate() {
-                if let Some(to) = self.words.get_mut(at + channel * plane_len) {
+                if let Some(to) = self
+                    .words
+                    .get_mut(self.row + pair * self.rows + channel * plane_len)
+                {
                     *to = value;
                 }
             }
-            at += self.rows;
+            pair += 1;
         }
     }
 }

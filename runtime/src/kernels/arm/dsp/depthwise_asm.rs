@@ -202,3 +202,47 @@ depthwise_function!(stride_1_signed, 1, signed);
 depthwise_function!(stride_1_rectified, 1, rectified);
 depthwise_function!(stride_2_signed, 2, signed);
 depthwise_function!(stride_2_rectified, 2, rectified);
+
+/// Widens four channels of `count` pairs of neighbouring pixels: word `i` of each of four planes, `pitch` bytes after word
+/// `i − 1`, is a channel's pair of values. A pixel takes `pixel_len` bytes, a plane `plane_len`.
+///
+/// # Safety
+///
+/// `count` is positive. Four bytes can be read at each pixel, and four planes of `count` words written.
+#[unsafe(naked)]
+pub unsafe extern "C" fn widen_pairs(
+    from: *const i8,
+    pixel_len: usize,
+    to: *mut u32,
+    pitch: usize,
+    plane_len: usize,
+    count: usize,
+) {
+    naked_asm!(
+        ".cpu cortex-m4
+         push {{r4-r11, lr}}
+         ldrd r4, r5, [sp, #36]
+         add r6, r4, r4, lsl #1
+         1:
+         ldr r7, [r0]
+         ldr r8, [r0, r1]
+         add r0, r0, r1, lsl #1
+         subs r5, r5, #1
+         sxtb16 r9, r7
+         sxtb16 r7, r7, ror #8
+         sxtb16 r10, r8
+         sxtb16 r8, r8, ror #8
+         pkhbt r11, r9, r10, lsl #16
+         pkhtb r9, r10, r9, asr #16
+         pkhbt r12, r7, r8, lsl #16
+         pkhtb r7, r8, r7, asr #16
+         str r11, [r2]
+         str r12, [r2, r4]
+         str r9, [r2, r4, lsl #1]
+         str r7, [r2, r6]
+         add r2, r2, r3
+         bne 1b
+         pop {{r4-r11, pc}}
+        "
+    )
+}

@@ -5,6 +5,7 @@ use super::matrix_asm::{
     two_pixels_sums,
 };
 use super::widen::{widen_one, widen_two};
+use crate::exec::copy;
 use crate::fixed_point::Multiplier;
 use crate::layout::cortex_m4::{ALIGN, CHANNEL, HEADER, Rounding, slices};
 use crate::operator::Linear;
@@ -17,6 +18,7 @@ pub struct Matrix<'a> {
     rounding: Rounding,
     /// Values of a pixel, padded to a multiple of 4.
     depth: usize,
+    channels: usize,
     /// Memory for two widened pixels, which ends at a multiple of [`ALIGN`].
     inputs: &'a mut [u32],
 }
@@ -44,34 +46,33 @@ impl<'a> Matrix<'a> {
             linear,
             rounding,
             depth,
+            channels,
             inputs,
         })
     }
 
-    /// All channels of two pixels.
-    pub fn two_pixels(
-        &mut self,
-        first: &[i8],
-        second: &[i8],
-        first_output: &mut [i8],
-        second_output: &mut [i8],
-    ) {
-        widen_two(first, second, self.inputs);
-        match self.rounding {
-            Rounding::Signed => self.rounded(two_pixels_signed, 0, first_output, second_output),
-            Rounding::Rectified => self.rounded(two_pixels_rectified, 0, first_output, second_output),
-            Rounding::Wide => self.wide(two_pixels_sums, 4, first_output, second_output),
-        }
-    }
-
-    /// All channels of one pixel.
-    pub fn one_pixel(&mut self, values: &[i8], output: &mut [i8]) {
-        let start = self.inputs.len() / 2;
-        widen_one(values, self.inputs.get_mut(start..).unwrap_or(&mut []));
-        match self.rounding {
-            Rounding::Signed => self.rounded(one_pixel_signed, start, output, &mut []),
-            Rounding::Rectified => self.rounded(one_pixel_rectified, start, output, &mut []),
-            Rounding::Wide => self.wide(one_pixel_sums, 2, output, &mut []),
+    /// All channels of one pixel, or of two that lie one after the other, with room for as many outputs.
+    pub fn multiply(&mut self, pixels: &[i8], outputs: &mut [i8]) {
+        let channels = self.channels;
+        if let Some((first, second)) = outputs
+            .split_at_mut_checked(channels)
+            .filter(|(_, second)| !second.is_empty())
+        {
+            let (a, b) = pixels.split_at_checked(pixels.len() / 2).unwrap_or((&[], &[]));
+            widen_two(a, b, self.inputs);
+            match self.rounding {
+                Rounding::Signed => self.rounded(two_pixels_signed, 0, first, second),
+                Rounding::Rectified => self.rounded(two_pixels_rectified, 0, first, second),
+                Rounding::Wide => self.wide(two_pixels_sums, 4, first, second),
+            }
+        } else {
+            let start = self.inputs.len() / 2;
+            widen_one(pixels, self.inputs.get_mut(start..).unwrap_or(&mut []));
+            match self.rounding {
+                Rounding::Signed => self.rounded(one_pixel_signed, start, outputs, &mut []),
+                Rounding::Rectified => self.rounded(one_pixel_rectified, start, outputs, &mut []),
+                Rounding::Wide => self.wide(one_pixel_sums, 2, outputs, &mut []),
+            }
         }
     }
 
@@ -79,26 +80,30 @@ impl<'a> Matrix<'a> {
     #[inline]
     fn rounded(&self, function: Function, start: usize, first: &mut [i8], second: &mut [i8]) {
         let group_len = 4 * (self.depth + CHANNEL);
-        let whole = first.len() / 4;
+        let groups = self.channels / 4;
         let constants = self.linear.weights.as_ptr().wrapping_add(HEADER);
         let inputs = self.inputs.as_ptr_range();
+        let Some((first, rest)) = first.split_at_mut_checked(groups * 4) else {
+            return;
+        };
+        // None, or with room for as many values.
+        let second_len = if second.is_empty() { 0 } else { groups * 4 };
+        let Some((second, rest_of_second)) = second.split_at_mut_checked(second_len) else {
+            return;
+        };
         let mut job = Job {
             zero_point: self.linear.output_zero_point,
             output: first.as_mut_ptr(),
             second_output: second.as_mut_ptr(),
-            constants_end: constants.wrapping_add(whole * group_len),
+            constants_end: constants.wrapping_add(groups * group_len),
             inputs: inputs.start.wrapping_add(start),
             inputs_end: inputs.end,
         };
-        if whole > 0 {
+        if groups > 0 {
             // SAFETY: `new` has checked that the constants hold all groups of this depth. Inputs are a multiple of four
-            // values, two or one pixels as the function wants them. Outputs have room for all channels.
+            // values, two or one pixels as the function wants them. Outputs have room for all groups.
             unsafe { function(constants, &job) };
         }
-        let (rest, rest_of_second) = (
-            &mut first[whole * 4..],
-            second.get_mut(whole * 4..).unwrap_or(&mut []),
-        );
         if !rest.is_empty() {
             let (mut outputs, mut second_outputs) = ([0; 4], [0; 4]);
             let constants = job.constants_end;
@@ -107,8 +112,8 @@ impl<'a> Matrix<'a> {
             job.constants_end = constants.wrapping_add(group_len);
             // SAFETY: as above; the last group is whole in the constants, and outputs have room for four values.
             unsafe { function(constants, &job) };
-            crate::exec::copy(rest, &outputs);
-            crate::exec::copy(rest_of_second, &second_outputs);
+            copy(rest, &outputs);
+            copy(rest_of_second, &second_outputs);
         }
     }
 
@@ -121,21 +126,28 @@ impl<'a> Matrix<'a> {
         first: &mut [i8],
         second: &mut [i8],
     ) {
-        let groups = first.len().div_ceil(4);
+        let groups = self.channels.div_ceil(4);
         let inputs_end = self.inputs.as_ptr_range().end;
         for group in 0..groups {
             let mut totals = [0i32; 8];
-            let mut constants = &self.linear.weights[HEADER..];
+            // Of the slice in hand; its groups lie one after the other.
+            let mut slice_start = HEADER;
+            let mut constants: &[u8] = &[];
             for (from, to) in slices(self.depth) {
                 let weights_len = (to - from) * 4;
-                let stride = weights_len + if to == self.depth { 4 * CHANNEL } else { 0 };
-                let weights = &constants[group * stride..][..weights_len];
+                let is_last = to == self.depth;
+                let group_len = weights_len + if is_last { 4 * CHANNEL } else { 0 };
+                let start = slice_start + group * group_len;
+                let weights = self.linear.weights.get(start..start + group_len).unwrap_or(&[]);
+                let Some((weights, rest)) = weights.split_at_checked(weights_len) else {
+                    return;
+                };
                 let back =
                     |inputs: usize| inputs_end.wrapping_byte_sub((self.depth - inputs) * bytes_per_input);
                 let job = Job {
                     zero_point: 0,
-                    output: first.as_mut_ptr(),
-                    second_output: second.as_mut_ptr(),
+                    output: core::ptr::null_mut(),
+                    second_output: core::ptr::null_mut(),
                     constants_end: weights.as_ptr_range().end,
                     inputs: back(from),
                     inputs_end: back(to),
@@ -147,34 +159,26 @@ impl<'a> Matrix<'a> {
                 for (total, sum) in totals.iter_mut().zip(sums) {
                     *total = total.wrapping_add(sum);
                 }
-                constants = &constants[if to == self.depth {
-                    (group * stride) + weights_len
-                } else {
-                    groups * stride
-                }..];
+                slice_start += groups * group_len;
+                constants = rest;
             }
             let (of_first, of_second) = totals.split_at(4);
-            for (channel, constants) in constants.as_chunks::<CHANNEL>().0.iter().enumerate().take(4) {
-                for (output, totals) in [(&mut *first, of_first), (&mut *second, of_second)] {
-                    if let (Some(value), Some(total)) =
-                        (output.get_mut(group * 4 + channel), totals.get(channel))
-                    {
-                        *value = self.requantize(constants, *total);
-                    }
+            for (output, totals) in [(&mut *first, of_first), (&mut *second, of_second)] {
+                let outputs = output.iter_mut().skip(group * 4);
+                for ((value, total), constants) in outputs.zip(totals).zip(constants.as_chunks().0) {
+                    *value = requantize(self.linear, constants, *total);
                 }
             }
         }
     }
+}
 
-    fn requantize(&self, constants: &[u8; CHANNEL], sum: i32) -> i8 {
-        let [bias, mantissa, shift] = core::array::from_fn(|word| {
-            i32::from_le_bytes(core::array::from_fn(|byte| constants[word * 4 + byte]))
-        });
-        let linear = self.linear;
-        Multiplier::from_bits(mantissa, shift as i8)
-            .apply(sum.wrapping_add(bias))
-            .saturating_add(linear.output_zero_point)
-            .max(linear.activation_min)
-            .min(linear.activation_max) as i8
-    }
+/// As the specification computes it, with a channel's bias, multiplier and shift.
+fn requantize(linear: &Linear, constants: &[u8; CHANNEL], sum: i32) -> i8 {
+    let [b0, b1, b2, b3, m0, m1, m2, m3, shift, ..] = *constants;
+    Multiplier::from_bits(i32::from_le_bytes([m0, m1, m2, m3]), shift as i8)
+        .apply(sum.wrapping_add(i32::from_le_bytes([b0, b1, b2, b3])))
+        .saturating_add(linear.output_zero_point)
+        .max(linear.activation_min)
+        .min(linear.activation_max) as i8
 }

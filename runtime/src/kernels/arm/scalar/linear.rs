@@ -1,7 +1,7 @@
 //! Convolution, pointwise and fully connected operators as products of a [`Matrix`] and pixels.
 
 use super::matrix::Matrix;
-use crate::kernels::arm::window::gather;
+use crate::kernels::arm::window::Windows;
 use crate::kernels::reference::{self, arithmetic::Int8};
 use crate::layout::Layout;
 use crate::layout::cortex_m3::PIXELS;
@@ -26,7 +26,10 @@ pub fn pointwise(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut
         let Some((now, later)) = rest.split_at_mut_checked(len).filter(|(now, _)| !now.is_empty()) else {
             return;
         };
-        for (pixels, outputs) in source.chunks(PIXELS * depth).zip(now.chunks_mut(PIXELS * channels)) {
+        for (pixels, outputs) in source
+            .chunks(PIXELS * depth)
+            .zip(now.chunks_mut(PIXELS * channels))
+        {
             matrix.multiply(pixels, outputs);
         }
         y += len / row_bytes;
@@ -62,15 +65,16 @@ pub fn convolution(linear: &Linear, input: &Rows, output: &mut Band, scratch: &m
     };
     let zero_point = linear.input_zero_point as i8;
     for (y, row) in output.rows_mut() {
+        let Some(source) = Windows::new(window, input, y, zero_point) else {
+            return;
+        };
         for (tile, outputs) in row.chunks_mut(PIXELS * channels).enumerate() {
             let pixels = outputs.len() / channels;
-            let Some(windows) = windows.get_mut(..pixels * depth) else {
-                return;
-            };
-            for (i, to) in windows.chunks_exact_mut(depth).enumerate() {
-                gather(window, input, y, tile * PIXELS + i, zero_point, to);
+            for i in 0..pixels {
+                let to = windows.get_mut(i * depth..).unwrap_or(&mut []);
+                source.gather(tile * PIXELS + i, to);
             }
-            matrix.multiply(windows, outputs);
+            matrix.multiply(windows.get(..pixels * depth).unwrap_or(&[]), outputs);
         }
     }
 }

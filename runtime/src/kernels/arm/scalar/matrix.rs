@@ -1,8 +1,11 @@
 //! A matrix of packed weights, to be multiplied by up to four pixels at a time.
 
-use super::assembly::{PairOfInputs, four_pixels_rectified, four_pixels_signed, four_pixels_sums};
+use super::assembly::{PairOfInputs, four_pixels_sums};
+#[cfg(sepconv_arm = "armv7m")]
+use super::assembly::{four_pixels_rectified, four_pixels_signed};
+use super::requantize::requantize;
+#[cfg(sepconv_arm = "armv7m")]
 use crate::exec::copy;
-use crate::fixed_point::Multiplier;
 use crate::layout::cortex_m3::{CHANNEL, HEADER, PIXELS, pair_len};
 use crate::operator::Linear;
 
@@ -56,11 +59,18 @@ impl<'a> Matrix<'a> {
             return;
         }
         self.pack(pixels, count);
-        let function = match self.linear.weights.first() {
-            Some(1) => four_pixels_signed,
-            Some(2) => four_pixels_rectified,
-            _ => return self.wide(outputs, count),
-        };
+        #[cfg(sepconv_arm = "armv7m")]
+        match self.linear.weights.first() {
+            Some(1) => return self.rounded(four_pixels_signed, outputs, count),
+            Some(2) => return self.rounded(four_pixels_rectified, outputs, count),
+            _ => (),
+        }
+        self.summed(outputs, count);
+    }
+
+    /// Runs a function that requantizes.
+    #[cfg(sepconv_arm = "armv7m")]
+    fn rounded(&self, function: unsafe extern "C" fn(*const u8, &Job), outputs: &mut [i8], count: usize) {
         let pairs = self.channels / 2;
         let pair_len = pair_len(self.inputs.len() * 2);
         let constants = self.linear.weights.as_ptr().wrapping_add(HEADER);
@@ -68,10 +78,7 @@ impl<'a> Matrix<'a> {
         // Where there are fewer than four pixels, the first is computed several times.
         let start = |pixel: usize| if pixel < count { pixel * self.channels } else { 0 };
         let end = constants.wrapping_add(pairs * pair_len);
-        let job = self.job(
-            core::array::from_fn(|pixel| base.wrapping_add(start(pixel))),
-            end,
-        );
+        let job = self.job(core::array::from_fn(|pixel| base.wrapping_add(start(pixel))), end);
         if pairs > 0 {
             // SAFETY: `new` has checked that the constants hold all pairs of channels of this depth. Each output has room
             // for two values a pair, as `count` pixels of all channels fit.
@@ -124,8 +131,8 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    /// Sums in assembly, and requantizes as the specification does.
-    fn wide(&self, outputs: &mut [i8], count: usize) {
+    /// Sums in assembly, and requantizes here.
+    fn summed(&self, outputs: &mut [i8], count: usize) {
         let padded = self.inputs.len() * 2;
         let pairs = self.linear.weights.get(HEADER..).unwrap_or(&[]);
         for (pair, constants) in pairs.chunks_exact(pair_len(padded)).enumerate() {
@@ -135,22 +142,12 @@ impl<'a> Matrix<'a> {
             unsafe { four_pixels_sums(constants.as_ptr(), &job, &mut sums) };
             let words = constants.get(2 * padded..).unwrap_or(&[]);
             for ((sums, words), channel) in sums.iter().zip(words.as_chunks::<CHANNEL>().0).zip(2 * pair..) {
-                for (sum, pixel) in sums.iter().zip(0..count) {
-                    let output = outputs.get_mut(pixel * self.channels..).unwrap_or(&mut []);
-                    if let (Some(output), true) = (output.get_mut(channel), channel < self.channels) {
-                        *output = requantize(self.linear, words, *sum);
-                    }
+                if channel < self.channels {
+                    let outputs = outputs.chunks_mut(self.channels).take(count);
+                    let outputs = outputs.filter_map(|output| output.get_mut(channel));
+                    requantize(self.linear, words, sums, outputs);
                 }
             }
         }
     }
-}
-
-fn requantize(linear: &Linear, words: &[u8; CHANNEL], sum: i32) -> i8 {
-    let [b0, b1, b2, b3, m0, m1, m2, m3, shift, ..] = *words;
-    Multiplier::from_bits(i32::from_le_bytes([m0, m1, m2, m3]), shift as i8)
-        .apply(sum.wrapping_add(i32::from_le_bytes([b0, b1, b2, b3])))
-        .saturating_add(linear.output_zero_point)
-        .max(linear.activation_min)
-        .min(linear.activation_max) as i8
 }

@@ -7,16 +7,21 @@ mod assembly;
 #[cfg(sepconv_arm = "armv7m")]
 #[path = "armv7m.rs"]
 mod assembly;
+mod depthwise;
 mod linear;
 mod matrix;
+mod requantize;
 
-use super::depthwise;
 use crate::kernels::{Kernels, LinearKernels, reference};
 use crate::layout::{Layout, Target};
 
 /// The kernels; what they leave out is the specification's.
 pub static KERNELS: Kernels = Kernels {
-    name: if cfg!(sepconv_arm = "armv6m") { "armv6m" } else { "armv7m" },
+    name: if cfg!(sepconv_arm = "armv6m") {
+        "armv6m"
+    } else {
+        "armv7m"
+    },
     available: || true,
     layouts: &[Layout::Plain, Layout::CortexM3],
     target: Target::CortexM3,
@@ -25,7 +30,7 @@ pub static KERNELS: Kernels = Kernels {
         ..reference::KERNELS.convolution
     },
     depthwise: LinearKernels {
-        int8: Some(depthwise::plain),
+        int8: Some(depthwise::int8),
         ..reference::KERNELS.depthwise
     },
     pointwise: LinearKernels {

@@ -1,0 +1,137 @@
+//! Depthwise convolution with a 3 × 3 window, channel by channel: a few rows of one channel's input are copied into a plane,
+//! with padding around them, so that every output is computed alike.
+
+use super::requantize::{rectified, signed, wide, words};
+use crate::kernels::arm::depthwise::plain;
+use crate::layout::Layout;
+use crate::layout::cortex_m3::{DEPTHWISE_CHANNEL, HEADER, plane_width};
+use crate::operator::Linear;
+use crate::{Band, Rows};
+
+/// int8 activations and weights.
+pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]) {
+    if linear.layout == Layout::Plain {
+        return plain(linear, input, output, scratch);
+    }
+    let window = linear.window;
+    let channels = (output.shape.channels as usize).max(1);
+    let row_bytes = output.row_bytes().max(1);
+    let plane_width = plane_width(output.shape.width as usize, window.stride_width);
+    let stride = window.stride_height.max(1);
+    // Rows of output that a filling of the plane gives.
+    let step = (scratch.len() / plane_width.max(1)).saturating_sub(3) / stride + 1;
+    let constants = linear.weights.get(HEADER..).unwrap_or(&[]);
+    let constants = constants.as_chunks::<DEPTHWISE_CHANNEL>().0;
+    let mut y = output.first_row;
+    for data in output.data.chunks_mut(step * row_bytes) {
+        let rows = data.len() / row_bytes;
+        let plane_rows = rows.saturating_sub(1) * stride + 3;
+        for (channel, constants) in constants.iter().enumerate() {
+            for (row, to) in scratch
+                .chunks_exact_mut(plane_width.max(1))
+                .take(plane_rows)
+                .enumerate()
+            {
+                let source = (y * stride + row).checked_sub(window.pad_top);
+                let source = source.filter(|row| *row < input.shape.height as usize);
+                let source = source.map_or(&[][..], |row| input.row(row));
+                fill(
+                    source.get(channel..).unwrap_or(&[]),
+                    channels,
+                    window.pad_left,
+                    linear,
+                    to,
+                );
+            }
+            match linear.weights.first() {
+                Some(1) => run::<1>(
+                    linear,
+                    constants,
+                    scratch,
+                    plane_width,
+                    data,
+                    channel,
+                    output.shape.width,
+                ),
+                Some(2) => run::<2>(
+                    linear,
+                    constants,
+                    scratch,
+                    plane_width,
+                    data,
+                    channel,
+                    output.shape.width,
+                ),
+                _ => run::<0>(
+                    linear,
+                    constants,
+                    scratch,
+                    plane_width,
+                    data,
+                    channel,
+                    output.shape.width,
+                ),
+            }
+        }
+        y += rows;
+    }
+}
+
+/// Copies one channel of a row, which is empty for padding, into a row of the plane.
+#[inline(always)]
+fn fill(source: &[i8], channels: usize, pad_left: usize, linear: &Linear, to: &mut [i8]) {
+    let zero_point = linear.input_zero_point as i8;
+    let (left, rest) = to.split_at_mut_checked(pad_left).unwrap_or((&mut [], &mut []));
+    left.fill(zero_point);
+    let mut at = 0;
+    for to in rest {
+        *to = source.get(at).copied().unwrap_or(zero_point);
+        at += channels;
+    }
+}
+
+/// All outputs of one channel. `ROUNDING` is the block's.
+#[inline(never)]
+fn run<const ROUNDING: u32>(
+    linear: &Linear,
+    constants: &[u8; DEPTHWISE_CHANNEL],
+    plane: &[i8],
+    plane_width: usize,
+    data: &mut [i8],
+    channel: usize,
+    width: u32,
+) {
+    let [w0, w1, w2, w3, w4, w5, w6, w7, w8, _, _, _, rest @ ..] = *constants;
+    let w = [w0, w1, w2, w3, w4, w5, w6, w7, w8].map(|weight| weight as i8 as i32);
+    let [bias, multiplier, addend, shift] = words(&rest);
+    let channels = (linear.weights.len().saturating_sub(HEADER) / DEPTHWISE_CHANNEL).max(1);
+    let stride = linear.window.stride_width;
+    let row_step = linear.window.stride_height * plane_width;
+    let mut top = 0;
+    for row in data.chunks_mut((width as usize * channels).max(1)) {
+        let mut rows = [0, 1, 2].map(|k| plane.get(top + k * plane_width..).unwrap_or(&[]));
+        let mut at = channel;
+        for _ in 0..width {
+            let [Some([a, b, c]), Some([d, e, f]), Some([g, h, i])] = rows.map(|row| row.first_chunk::<3>())
+            else {
+                return;
+            };
+            let values = [a, b, c, d, e, f, g, h, i].map(|value| *value as i32);
+            let mut sum = 0i32;
+            for k in 0..9 {
+                sum = sum.wrapping_add(values[k].wrapping_mul(w[k]));
+            }
+            let value = match ROUNDING {
+                1 => signed(sum.wrapping_mul(2).wrapping_add(bias), multiplier, addend, shift),
+                2 => rectified(sum.wrapping_mul(2).wrapping_add(bias), multiplier, addend, shift),
+                _ => wide(linear, sum.wrapping_add(bias), multiplier, addend),
+            };
+            if let Some(to) = row.get_mut(at) {
+                *to = value;
+            }
+            at += channels;
+            rows = rows.map(|row| row.get(stride..).unwrap_or(&[]));
+        }
+        top += row_step;
+    }
+}
