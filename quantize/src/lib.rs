@@ -2,6 +2,7 @@
 
 pub mod arithmetic;
 pub mod calibrate;
+pub mod constant_channels;
 pub mod convert;
 pub mod dataset;
 pub mod evaluate;

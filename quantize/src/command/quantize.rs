@@ -17,7 +17,7 @@ use sepconv_quantize::recipe::{self, Recipe, Trial};
 use sepconv_quantize::report::{Report, activations};
 use sepconv_quantize::summary::Summary;
 use sepconv_quantize::tflite::TfliteError;
-use sepconv_quantize::{convert, onnx, qdq, rewrite, tflite, write};
+use sepconv_quantize::{constant_channels, convert, onnx, qdq, rewrite, tflite, write};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -66,6 +66,12 @@ pub struct Arguments {
     /// Take the input row by row, as a camera gives it: the arena never holds all of it.
     #[arg(long)]
     push_input: bool,
+    /// By how much the arena may grow beyond its smallest size where that saves time.
+    #[arg(long, value_name = "PERCENT", default_value = "10", value_parser = clap::value_parser!(u32).range(..=1000))]
+    arena_growth: u32,
+    /// Keep the channels of an int8 source that no input can change. They are left out otherwise: the outputs are the same.
+    #[arg(long)]
+    keep_channels: bool,
     /// The file to write.
     #[arg(short, long, value_name = "OUT.sepc")]
     output: PathBuf,
@@ -93,6 +99,8 @@ enum MethodName {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum TargetName {
     Host,
+    CortexM0,
+    CortexM3,
     CortexM4,
     CortexM55,
     Aarch64,
@@ -113,6 +121,12 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
         trials,
         float,
     } = network(arguments, &bytes, &bar)?;
+    if float.is_none() && !arguments.keep_channels {
+        let dropped = constant_channels::drop_constant_channels(&mut network);
+        if dropped > 0 {
+            network.metadata.settings += &format!(", without {dropped} channels that no input can change");
+        }
+    }
     bar.set_message("planning memory");
     let (options, target) = arguments.plan();
     let plan = plan::plan(&network, &options);
@@ -138,10 +152,15 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
 impl Arguments {
     /// How to plan memory, and for which kernels to pack.
     fn plan(&self) -> (Options, Layouts) {
+        let small = Options {
+            growth_percent: self.arena_growth as usize,
+            ..Options::SMALLEST
+        };
         let (options, target) = match self.target {
-            None | Some(TargetName::Aarch64) => (Options::SMALLEST, Layouts::Plain),
-            Some(TargetName::CortexM4) => (Options::SMALLEST, Layouts::CortexM4),
-            Some(TargetName::CortexM55) => (Options::SMALLEST, Layouts::CortexM55),
+            None | Some(TargetName::Aarch64) => (small, Layouts::Plain),
+            Some(TargetName::CortexM0 | TargetName::CortexM3) => (small, Layouts::CortexM3),
+            Some(TargetName::CortexM4) => (small, Layouts::CortexM4),
+            Some(TargetName::CortexM55) => (small, Layouts::CortexM55),
             // A host packs for its own instruction set when it loads the model.
             Some(TargetName::Host) => (
                 Options {

@@ -27,6 +27,9 @@ pub struct Options {
     /// Fuse each depthwise convolution with the pointwise one after it, in bands whose depthwise rows take about so many
     /// bytes; 0 for no fusion. For hosts, where caches matter and memory does not.
     pub fuse_bytes: usize,
+    /// By how many percent of its smallest size the arena may grow where rows are streamed, so that more rows are computed
+    /// at a time: every step costs a little, and a window's rows are read again in every step.
+    pub growth_percent: usize,
 }
 
 impl Options {
@@ -36,6 +39,7 @@ impl Options {
         push_input: false,
         alignment: 4,
         fuse_bytes: 0,
+        growth_percent: 0,
     };
     /// Every node whole.
     pub const WHOLE: Options = Options {
@@ -43,6 +47,7 @@ impl Options {
         push_input: false,
         alignment: 16,
         fuse_bytes: 0,
+        growth_percent: 0,
     };
 }
 

@@ -75,14 +75,15 @@ pub fn smallest(network: &Network, options: &Options) -> Vec<Segment> {
     coarsened(network, best, options)
 }
 
-/// Runs more rows a step wherever the arena stays as small. Networks of very many tensors are left as they are: each trial
+/// Runs more rows a step wherever the arena stays as small as the options want it. Networks of very many tensors are left as they are: each trial
 /// places all of them anew, which would take minutes.
 fn coarsened(network: &Network, mut segments: Vec<Segment>, options: &Options) -> Vec<Segment> {
     const MOST_TENSORS: usize = 250;
     if network.tensors.len() > MOST_TENSORS {
         return segments;
     }
-    let mut activations = assemble(network, &segments, options).activations;
+    let smallest = assemble(network, &segments, options).activations;
+    let most = smallest + smallest * options.growth_percent / 100;
     for index in 0..segments.len() {
         for rows in [usize::MAX, 8, 4, 3, 2] {
             let mut candidate = segments.clone();
@@ -91,8 +92,8 @@ fn coarsened(network: &Network, mut segments: Vec<Segment>, options: &Options) -
             }
             candidate[index].rows_per_step = rows;
             let plan = assemble(network, &candidate, options);
-            if plan.activations <= activations {
-                (segments, activations) = (candidate, plan.activations);
+            if plan.activations <= most {
+                segments = candidate;
                 break;
             }
         }

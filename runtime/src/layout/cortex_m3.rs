@@ -98,12 +98,19 @@ pub fn scratch_len(shape: &LinearShape) -> usize {
     windows + padded_depth(shape) * PIXELS / 2 * 4 + 4
 }
 
-/// The block of an operator; `None` if a sum could be too large.
+/// The block of an operator; `None` if a sum could be too large, or if two weights in a row are −128.
 #[cfg(feature = "alloc")]
 pub fn pack(linear: &crate::operator::Linear, shape: &LinearShape) -> Option<alloc::vec::Vec<u8>> {
     let plain = Plain::simplified(linear, shape);
     let channels = shape.output.channels as usize;
     if !(0..channels).all(|channel| plain.sum_of_magnitudes(channel) * 128 < LIMIT) {
+        return None;
+    }
+    // Two products of −128 and −128 are one too many for 16 bits.
+    let least = |channel, k| plain.weight(channel, k) == -128 && plain.weight(channel, k + 1) == -128;
+    if shape.kind != Kind::Depthwise
+        && (0..channels).any(|channel| (0..plain.depth).step_by(2).any(|k| least(channel, k)))
+    {
         return None;
     }
     let rounding = rounding(&plain, channels);

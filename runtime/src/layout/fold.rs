@@ -38,6 +38,10 @@ impl<'a> Plain<'a> {
     /// The output of a channel less the zero point, if it is the same for all inputs. It is where the least and the greatest
     /// sum give the same, since outputs never fall as sums grow.
     fn constant_output(&self, channel: usize) -> Option<i32> {
+        if self.linear.multiplier(channel).shift > 0 {
+            // A shift to the left could lose bits.
+            return None;
+        }
         let zero_point = self.linear.input_zero_point;
         let (mut least, mut greatest) = (self.bias(channel) as i64, self.bias(channel) as i64);
         for k in 0..self.depth {
