@@ -1,18 +1,22 @@
 //! Sets `cfg(sepconv_arm = "armv6m")`, `"armv7m"`, `"dsp"` or `"helium"` on bare-metal Arm processors, by the instructions
 //! that they have. The compiler knows them, but tells stable code nothing: so this reads the target's name and
-//! `-Ctarget-cpu` in `RUSTFLAGS`.
+//! `-Ctarget-cpu` in `RUSTFLAGS`. With `SEPCONV_KERNELS=reference` in the environment it sets nothing, for the least flash.
 
 use std::env;
 
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(sepconv_arm, values(\"armv6m\", \"armv7m\", \"dsp\", \"helium\"))");
     println!("cargo::rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
+    println!("cargo::rerun-if-env-changed=SEPCONV_KERNELS");
     let variable = |name| env::var(name).unwrap_or_default();
     let (target, flags) = (variable("TARGET"), variable("CARGO_ENCODED_RUSTFLAGS"));
     let cpu = flags
         .split('\x1f')
         .filter_map(|flag| flag.split("target-cpu=").nth(1))
         .next_back();
+    if variable("SEPCONV_KERNELS") == "reference" {
+        return;
+    }
     if let Some(set) = instruction_set(&target, cpu.unwrap_or("")) {
         println!("cargo::rustc-cfg=sepconv_arm=\"{set}\"");
     }

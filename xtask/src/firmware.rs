@@ -13,6 +13,15 @@ use crate::workspace::{root, target};
 /// Bytes that must be left for the stack. (What it takes in the end is measured, and reported after the run.)
 pub const LEAST_STACK: u64 = 4096;
 
+/// What firmware is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// The fewest instructions: the processor's own kernels, optimized for speed.
+    Speed,
+    /// The least flash: the reference kernels, optimized for size.
+    Size,
+}
+
 /// Firmware that is linked and fits its board.
 pub struct Firmware {
     /// The ELF file.
@@ -30,9 +39,18 @@ pub struct Firmware {
 /// [`Error::Input`] if it does not fit the board's memory, [`Error::Failed`] if it cannot be compiled, and
 /// [`Error::Environment`] without a compiler.
 pub fn build(board: &Board, model: &Path, images: &Path) -> Result<Firmware, Error> {
+    build_for(board, model, images, Aim::Speed)
+}
+
+/// As [`build`], for speed or for size.
+///
+/// # Errors
+///
+/// As [`build`].
+pub fn build_for(board: &Board, model: &Path, images: &Path, aim: Aim) -> Result<Firmware, Error> {
     let memory = board.memory()?;
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    let mut command = cargo_build(board, board.name)?;
+    let mut command = cargo_build(board, board.name, aim)?;
     command
         .env("SEPCONV_MODEL", absolute(model))
         .env("SEPCONV_IMAGES", absolute(images));
@@ -47,7 +65,7 @@ pub fn build(board: &Board, model: &Path, images: &Path) -> Result<Firmware, Err
         });
     }
 
-    let elf = program(board, board.name);
+    let elf = program(board, board.name, aim);
     let file = std::fs::read(&elf).map_err(|error| Error::Failed(format!("{}: {error}", elf.display())))?;
     let usage =
         elf::usage(&file, &memory).map_err(|error| Error::Failed(format!("{}: {error}", elf.display())))?;
@@ -66,15 +84,15 @@ pub fn build(board: &Board, model: &Path, images: &Path) -> Result<Firmware, Err
 pub fn build_kernel_tests(board: &Board) -> Result<PathBuf, Error> {
     const PACKAGE: &str = "kernel-tests";
     command::run(
-        cargo_build(board, PACKAGE)?
+        cargo_build(board, PACKAGE, Aim::Speed)?
             .arg("--quiet")
             .env("SEPCONV_BOARD", board.name),
     )?;
-    Ok(program(board, PACKAGE))
+    Ok(program(board, PACKAGE, Aim::Speed))
 }
 
 /// `cargo build` of a package for a board's processor.
-fn cargo_build(board: &Board, package: &str) -> Result<Command, Error> {
+fn cargo_build(board: &Board, package: &str, aim: Aim) -> Result<Command, Error> {
     let compiler = CrossCompiler::for_target(board.target).ok_or_else(|| {
         Error::Environment(format!(
             "no compiler for {}; see `cargo xtask doctor`",
@@ -86,20 +104,32 @@ fn cargo_build(board: &Board, package: &str) -> Result<Command, Error> {
         .args(["--release", "--locked", "--package", package])
         .current_dir(root().join("firmware"))
         .arg("--target-dir")
-        .arg(folder(board))
+        .arg(folder(board, aim))
         .env("DEFMT_LOG", "info")
         .stdin(Stdio::null());
+    if aim == Aim::Size {
+        command
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s")
+            .env("SEPCONV_KERNELS", "reference");
+    }
     Ok(command)
 }
 
 /// A folder for each processor: boards of one target differ in the compiler's flags.
-fn folder(board: &Board) -> PathBuf {
-    target().join("firmware").join(board.cpu)
+fn folder(board: &Board, aim: Aim) -> PathBuf {
+    let suffix = match aim {
+        Aim::Speed => "",
+        Aim::Size => "-size",
+    };
+    target().join("firmware").join(format!("{}{suffix}", board.cpu))
 }
 
 /// The ELF file of a package that was built for a board.
-fn program(board: &Board, package: &str) -> PathBuf {
-    folder(board).join(board.target).join("release").join(package)
+fn program(board: &Board, package: &str, aim: Aim) -> PathBuf {
+    folder(board, aim)
+        .join(board.target)
+        .join("release")
+        .join(package)
 }
 
 /// The region that the linker found too small, and by how many bytes.

@@ -143,6 +143,17 @@ pub fn run(model: &Path, input: &Path, output: &Path) -> Result<(), Error> {
     json(&mut command).map(|_| ())
 }
 
+/// Imports a network that is quantized already.
+///
+/// # Errors
+///
+/// As [`json`].
+pub fn import(network: &Path, model: &Path) -> Result<(), Error> {
+    let mut command = command()?;
+    command.arg("quantize").arg(network).arg("-o").arg(model);
+    json(&mut command).map(|_| ())
+}
+
 /// Quantizes a network with the calibration images of a data set.
 ///
 /// # Errors

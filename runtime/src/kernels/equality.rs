@@ -170,6 +170,7 @@ impl Constants {
         // Sums are below depth × 2^15, so that outputs are neither all saturated nor all alike around such a shift.
         let usual = -(depth.ilog2() as i32) / 2 - 6 + random.below(5) as i32;
         let any_shift = random.below(4) == 0;
+        let some_constant = random.below(4) == 0;
         let weights = (0..channels * depth).map(|_| match random.below(8) {
             0 => 127u8,
             1 => (if extreme { -128i8 } else { -127 }) as u8,
@@ -203,6 +204,11 @@ impl Constants {
                 -(random.below(33) as i32 - 1)
             } else {
                 usual.min(-2)
+            };
+            // A channel that no input can change, among others that it can.
+            let (mantissa, shift) = match some_constant {
+                true if random.below(3) == 0 => (mantissa, -31),
+                _ => (mantissa, shift),
             };
             constants.bias.extend_from_slice(&bias.to_le_bytes());
             constants.multipliers.extend_from_slice(&mantissa.to_le_bytes());

@@ -31,7 +31,9 @@ impl<'a> Plain<'a> {
     /// change. (Training leaves such channels behind, often with multipliers that kernels cannot take.)
     pub fn simplified(linear: &'a Linear<'a>, shape: &LinearShape) -> Self {
         let mut plain = Self::new(linear, shape);
-        plain.constant = (0..plain.channels).map(|channel| plain.constant_output(channel)).collect();
+        plain.constant = (0..plain.channels)
+            .map(|channel| plain.constant_output(channel))
+            .collect();
         plain
     }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::board::Core;
 use crate::emulator;
 use crate::error::Error;
-use crate::firmware;
+use crate::firmware::{self, Aim};
 use crate::images;
 use crate::progress;
 use crate::provision;
@@ -27,6 +27,9 @@ pub struct Arguments {
     /// Quantized inputs, int8 [count, height, width, channels]; the first is counted. Fixed pseudo-random values if left out.
     #[arg(long, value_name = "X.npy")]
     images: Option<PathBuf>,
+    /// Build for the least flash as well (reference kernels, optimized for size), and print flash and instructions of both.
+    #[arg(long)]
+    size: bool,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -42,6 +45,8 @@ pub struct Counts {
     pub output_hash: String,
     /// The kernels that were used.
     pub kernels: String,
+    /// Bytes of flash that the firmware takes, the model included.
+    pub flash: u64,
 }
 
 /// Counts and prints.
@@ -52,7 +57,9 @@ pub struct Counts {
 /// [`Error::Failed`] if the board's output is not the host's.
 pub fn run(arguments: &Arguments) -> Result<(), Error> {
     provision::ensure(&[&provision::rust::CROSS_TARGETS, &provision::qemu::QEMU_ARM])?;
-    let counts = count(arguments.core, &arguments.model, arguments.images.as_deref())?;
+    let count = |aim| count_for(arguments.core, &arguments.model, arguments.images.as_deref(), aim);
+    let counts = count(Aim::Speed)?;
+    let small = arguments.size.then(|| count(Aim::Size)).transpose()?;
     if arguments.json {
         let operators: Vec<_> = counts
             .operators
@@ -65,10 +72,24 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
             "ops": operators,
             "output_hash": counts.output_hash,
             "kernels": counts.kernels,
+            "flash": counts.flash,
+            "size_first": small.map(|small| json!({ "total": small.total, "flash": small.flash })),
         });
         println!("{object}");
     } else {
         print(arguments.core, &counts);
+        println!(
+            "flash of the firmware, model included: {} bytes",
+            thousands(counts.flash)
+        );
+        if let Some(small) = small {
+            println!(
+                "built for size ({} kernels): {} bytes, {} instructions",
+                small.kernels,
+                thousands(small.flash),
+                thousands(small.total)
+            );
+        }
     }
     Ok(())
 }
@@ -79,11 +100,15 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
 ///
 /// As [`run`].
 pub fn count(core: Core, model: &Path, images: Option<&Path>) -> Result<Counts, Error> {
+    count_for(core, model, images, Aim::Speed)
+}
+
+fn count_for(core: Core, model: &Path, images: Option<&Path>, aim: Aim) -> Result<Counts, Error> {
     let facts = sepconv::inspect(model)?;
     let images = images::first_or_random(&facts, images)?;
     let board = core.board();
     let firmware = progress::spinner("building the firmware", || {
-        firmware::build(&board, model, &images.path)
+        firmware::build_for(&board, model, &images.path, aim)
     })?;
     let run = progress::spinner("counting in the emulator", || {
         emulator::run(&board, &firmware.elf)
@@ -114,6 +139,7 @@ pub fn count(core: Core, model: &Path, images: Option<&Path>) -> Result<Counts, 
             .collect(),
         output_hash: image.hash.clone(),
         kernels: run.report.kernels,
+        flash: firmware.usage.flash,
     })
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use super::Outcome;
+use super::{Outcome, landed};
 use crate::board::{Board, Core};
 use crate::command;
 use crate::error::Error;
@@ -12,6 +12,9 @@ use crate::provision::rust::CrossCompiler;
 use crate::tasks::{icount, runtime_size};
 use crate::workspace::{root, target};
 use crate::{emulator, firmware, images, sepconv};
+
+/// Networks of MLPerf Tiny whose instructions are counted where their files are.
+const MLPERF_TINY: [&str; 2] = ["vww", "kws"];
 
 /// The processor for checks that are the same for all.
 const TRIPLE: &str = "thumbv7em-none-eabihf";
@@ -49,9 +52,27 @@ pub fn check(outcome: &mut Outcome) {
             || {
                 let counts = icount::count(*core, &model, None)?;
                 eprintln!("{} instructions, output {}", counts.total, counts.output_hash);
-                Ok(())
+                landed::compare("micro-xception", *core, counts.total).map(|_| ())
             },
         );
+    }
+    for name in MLPERF_TINY {
+        let source = root().join(format!("../shared/models/mlperf-tiny/{name}_int8.tflite"));
+        if !source.is_file() {
+            let left_out = format!("instructions of {name}: there is no {}", source.display());
+            outcome.left_out.push(left_out);
+            continue;
+        }
+        let model = target().join(format!("test/{name}.sepc"));
+        outcome.check(&format!("instructions of {name}"), || {
+            sepconv::import(&source, &model)?;
+            for core in landed::of_model(name) {
+                let counts = icount::count(core, &model, None)?;
+                eprintln!("{}: {} instructions", core.name(), counts.total);
+                landed::compare(name, core, counts.total)?;
+            }
+            Ok(())
+        });
     }
 }
 

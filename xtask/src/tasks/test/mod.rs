@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every check that there is. What could not be checked is said at the end.
 
 mod firmware;
+mod landed;
 
 use std::process::Command;
 use std::time::Instant;
