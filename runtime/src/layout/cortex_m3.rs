@@ -92,7 +92,7 @@ pub fn scratch_len(shape: &LinearShape) -> usize {
         return row * PLANE.checked_div(row).unwrap_or(0).max(3).min(rows);
     }
     let windows = match shape.kind {
-        Kind::Convolution => PIXELS * shape.weights_per_channel(),
+        Kind::Convolution => PIXELS * shape.weights_per_channel() + 3,
         _ => 0,
     };
     windows + padded_depth(shape) * PIXELS / 2 * 4 + 4

@@ -108,7 +108,7 @@ pub fn scratch_len(shape: &LinearShape) -> usize {
     let depth = padded_depth(shape);
     // Two pixels' windows as bytes (for convolution), two pixels' inputs as int16, and the way to their aligned end.
     let windows = if shape.kind == Kind::Convolution {
-        2 * depth
+        2 * depth + 4
     } else {
         0
     };

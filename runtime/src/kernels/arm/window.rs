@@ -1,4 +1,5 @@
 //! Windows of convolutions as runs of bytes.
+#![allow(unsafe_code)]
 
 use crate::Rows;
 use crate::exec::copy;
@@ -10,6 +11,10 @@ pub struct Windows<'a> {
     window: &'a Window,
     /// Empty for padding.
     rows: [&'a [i8]; MOST_ROWS],
+    /// Where they start.
+    pointers: [*const i8; MOST_ROWS],
+    /// Bytes of the shortest of them.
+    shortest_row: usize,
     width: u32,
     depth: usize,
     zero_point: i8,
@@ -25,9 +30,12 @@ impl<'a> Windows<'a> {
                 *row = input.row(window.input_row(y, ky));
             }
         }
+        let of_window = rows.get(..window.kernel_height)?;
         Some(Self {
             window,
             rows,
+            pointers: rows.map(<[i8]>::as_ptr),
+            shortest_row: of_window.iter().map(|row| row.len()).min()?,
             width: input.shape.width,
             depth: (input.shape.channels as usize).max(1),
             zero_point,
@@ -35,18 +43,36 @@ impl<'a> Windows<'a> {
     }
 
     /// The inputs of output column `x` in the order of the weights, the zero point standing for padding. `to` may be longer
-    /// than a window; what is beyond is overwritten too.
+    /// than a window; up to three bytes beyond it are overwritten then.
     pub fn gather(&self, x: usize, to: &mut [i8]) {
         let window = self.window;
         let row_len = window.kernel_width * self.depth;
         let columns = window.kernel_columns(x, self.width);
         let inside = columns.len() == window.kernel_width && window.dilation_width == 1;
         let start = window.input_column(x, 0) * self.depth;
+        #[cfg(not(sepconv_arm = "armv6m"))]
+        {
+            let padded = row_len.next_multiple_of(4);
+            let to_end = window.kernel_height.saturating_sub(1) * row_len + padded;
+            if inside && start + padded <= self.shortest_row && to_end <= to.len() && padded > 0 {
+                // SAFETY: all rows of the window have as many bytes from `start` on, and so has `to`.
+                unsafe {
+                    gather_words(
+                        self.pointers.as_ptr(),
+                        window.kernel_height,
+                        start,
+                        to.as_mut_ptr(),
+                        padded / 4,
+                        row_len,
+                    );
+                }
+                return;
+            }
+        }
         let mut at = 0;
         for row in self.rows.iter().take(window.kernel_height) {
             let Some(to) = to.get_mut(at..) else { return };
             at += row_len;
-            let padded = row_len.next_multiple_of(4);
             if row.is_empty() {
                 fill(to, row_len, self.zero_point);
             } else if !inside {
@@ -63,15 +89,6 @@ impl<'a> Windows<'a> {
                         fill(to, self.depth, self.zero_point);
                     }
                 }
-            } else if let (Some(to), Some(from), false) = (
-                to.get_mut(..padded),
-                row.get(start..start + padded),
-                cfg!(sepconv_arm = "armv6m"),
-            ) {
-                // Word by word; the next row overwrites what is too much.
-                for (to, from) in to.as_chunks_mut::<4>().0.iter_mut().zip(from.as_chunks::<4>().0) {
-                    *to = *from;
-                }
             } else {
                 copy(
                     to.get_mut(..row_len).unwrap_or(&mut []),
@@ -86,4 +103,41 @@ fn fill(to: &mut [i8], len: usize, value: i8) {
     for to in to.iter_mut().take(len) {
         *to = value;
     }
+}
+
+/// Copies `words` words from `start` bytes into each of `count` rows to `to`, each row `row_len` bytes after the one before,
+/// so that the words of one overwrite what the one before has too much.
+///
+/// # Safety
+///
+/// `count` and `words` are positive; each row has `words` words from `start` on, `to` has room for all of them.
+#[cfg(not(sepconv_arm = "armv6m"))]
+#[unsafe(naked)]
+unsafe extern "C" fn gather_words(
+    rows: *const *const i8,
+    count: usize,
+    start: usize,
+    to: *mut i8,
+    words: usize,
+    row_len: usize,
+) {
+    core::arch::naked_asm!(
+        "push {{r4-r8, lr}}
+         ldrd r4, r5, [sp, #24]
+         1:
+         ldr r6, [r0], #4
+         mov r7, r3
+         mov r8, r4
+         add r6, r6, r2
+         2:
+         ldr r12, [r6], #4
+         subs r8, r8, #1
+         str r12, [r7], #4
+         bne 2b
+         add r3, r3, r5
+         subs r1, r1, #1
+         bne 1b
+         pop {{r4-r8, pc}}
+        "
+    )
 }

@@ -2,14 +2,16 @@
 //! which every output takes 6 dual multiplications.
 
 use super::depthwise_asm::{
-    Job, stride_1_rectified, stride_1_signed, stride_2_rectified, stride_2_signed, widen_pairs,
+    Job, Widening, stride_1_rectified, stride_1_signed, stride_2_rectified, stride_2_signed, widen_rows,
 };
-use super::widen::{even, high_halves, low_halves, odd, word};
 use crate::kernels::reference::{arithmetic::Int8, depthwise};
 use crate::layout::Layout;
 use crate::layout::cortex_m4::{DEPTHWISE_CHANNEL, HEADER, pairs_of_columns};
 use crate::operator::Linear;
 use crate::{Band, Rows};
+
+/// The most rows of a plane.
+const MOST_ROWS: usize = 32;
 
 /// int8 activations and weights.
 pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]) {
@@ -29,8 +31,12 @@ pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]
     let (_, planes, _) = unsafe { scratch.align_to_mut::<u32>() };
     let row_bytes = output.row_bytes();
     let stride_height = window.stride_height.max(1);
-    let fitting = planes.len() / (4 * pairs).max(1);
-    if fitting < 3 || linear.weights.len() != HEADER + channels * DEPTHWISE_CHANNEL || channels % 4 != 0 {
+    let fitting = (planes.len() / (4 * pairs).max(1)).min(MOST_ROWS);
+    if fitting < 3
+        || linear.weights.len() != HEADER + channels * DEPTHWISE_CHANNEL
+        || channels % 4 != 0
+        || input.shape.channels as usize != channels
+    {
         return;
     }
     // Rows of output that a filling of the planes gives.
@@ -63,26 +69,36 @@ pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]
             output: data.as_mut_ptr(),
             channels: 4,
         };
-        for channel in (0..channels).step_by(4) {
-            for row in 0..plane_rows {
-                let source = (y * window.stride_height + row).checked_sub(window.pad_top);
-                let source = source
-                    .filter(|row| *row < input.shape.height as usize)
-                    .map(|row| input.row(row));
-                let plane = Plane {
-                    words: planes,
-                    row,
-                    rows: plane_rows,
-                    pairs,
-                };
-                plane.fill(
-                    source,
-                    input.shape.width as usize,
-                    input.shape.channels as usize,
-                    channel,
-                    linear,
-                );
-            }
+        let zero = linear.input_zero_point as u8 as u32 * 0x0101_0101;
+        let mut table = [[0usize; 2]; MOST_ROWS];
+        let columns = Columns::new(window.pad_left, input.shape.width as usize, pairs);
+        for (row, place) in table.iter_mut().enumerate().take(plane_rows) {
+            let source = (y * window.stride_height + row).checked_sub(window.pad_top);
+            let source = source.filter(|row| *row < input.shape.height as usize);
+            let source = source.map_or(&[][..], |row| input.row(row));
+            *place = if source.len() >= input.shape.width as usize * channels {
+                [source.as_ptr() as usize, channels]
+            } else {
+                [&raw const zero as usize, 0]
+            };
+        }
+        columns.pad(planes, plane_rows, pairs, linear.input_zero_point);
+        for _ in (0..channels).step_by(4) {
+            let mut widening = Widening {
+                rows: table.as_mut_ptr(),
+                rows_left: plane_rows,
+                to: planes.as_mut_ptr().wrapping_add(columns.start * plane_rows),
+                pitch: plane_rows * 4,
+                plane_len: plane_rows * pairs * 4,
+                inside: columns.inside,
+                left: columns.left,
+                right: columns.right,
+                zero,
+            };
+            // SAFETY: `plane_rows` is 3 or more and no more than the table has. Its rows hold all pixels of four channels
+            // that have not been widened yet, or are the one word of padding. The planes have room for `fitting` rows of all
+            // pairs, and `columns` are within the pairs.
+            unsafe { widen_rows(&mut widening) };
             // SAFETY: the planes hold four channels of as many rows and pairs of columns as the job says, the constants
             // those of all channels, and the output `rows` rows from `y` on.
             unsafe { function(&job) };
@@ -93,80 +109,44 @@ pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]
     }
 }
 
-/// One row in four channels' planes. Pair of columns `i` of row `row` is word `i × rows + row` of a plane.
-struct Plane<'a> {
-    words: &'a mut [u32],
-    row: usize,
-    rows: usize,
-    pairs: usize,
+/// The pairs of columns that have at least one column within the input.
+struct Columns {
+    /// The first such pair.
+    start: usize,
+    /// 1 if it has only its second column there.
+    left: usize,
+    /// Pairs that have both.
+    inside: usize,
+    /// 1 if one more pair has only its first column there.
+    right: usize,
 }
 
-impl Plane<'_> {
-    /// Widens four channels of a row of input, or of padding if there is none.
-    fn fill(self, source: Option<&[i8]>, width: usize, pixel_len: usize, channel: usize, linear: &Linear) {
-        let zero = linear.input_zero_point as u8 as u32 * 0x0101_0101;
-        let plane_len = self.rows * self.pairs;
-        let pad_left = linear.window.pad_left;
-        let source = source.unwrap_or(&[]);
-        // Pairs of columns that lie within the input.
-        let (inside_from, inside_to) = if source.is_empty() || pixel_len < 4 {
-            (self.pairs, self.pairs)
-        } else {
-            (
-                pad_left.div_ceil(2).min(self.pairs),
-                ((width + pad_left) / 2).min(self.pairs),
-            )
-        };
-        let pixel = |column: usize| {
-            column
-                .checked_sub(pad_left)
-                .filter(|column| *column < width)
-                .and_then(|column| source.get(column * pixel_len + channel..))
-                .and_then(|rest| rest.first_chunk())
-                .map_or(zero, word)
-        };
-        let mut pair = 0;
-        while pair < self.pairs {
-            if pair == inside_from && inside_from < inside_to {
-                let count = inside_to - inside_from;
-                let start = (2 * pair - pad_left) * pixel_len + channel;
-                let from = source.get(start..start + (2 * count - 1) * pixel_len + 4);
-                let to = self.words.get_mut(self.row + pair * self.rows..);
-                if let (Some(from), Some(to)) = (from, to)
-                    && to.len() > 3 * plane_len + (count - 1) * self.rows
-                {
-                    // SAFETY: `from` holds the last word of the last pixel, `to` the last word of the last plane.
-                    unsafe {
-                        widen_pairs(
-                            from.as_ptr(),
-                            pixel_len,
-                            to.as_mut_ptr(),
-                            self.rows * 4,
-                            plane_len * 4,
-                            count,
-                        )
-                    };
-                }
-                pair = inside_to;
-                continue;
-            }
-            let (a, b) = (pixel(2 * pair), pixel(2 * pair + 1));
-            let (a02, a13, b02, b13) = (even(a), odd(a), even(b), odd(b));
-            let values = [
-                low_halves(a02, b02),
-                low_halves(a13, b13),
-                high_halves(a02, b02),
-                high_halves(a13, b13),
-            ];
-            for (channel, value) in values.into_iter().enumerate() {
-                if let Some(to) = self
-                    .words
-                    .get_mut(self.row + pair * self.rows + channel * plane_len)
-                {
-                    *to = value;
-                }
-            }
-            pair += 1;
+impl Columns {
+    fn new(pad_left: usize, width: usize, pairs: usize) -> Self {
+        let start = (pad_left / 2).min(pairs);
+        let left = (pad_left % 2).min(pairs - start);
+        let rest = width.saturating_sub(left);
+        let inside = (rest / 2).min(pairs - start - left);
+        let right = (rest % 2).min(pairs - start - left - inside);
+        Self {
+            start,
+            left,
+            inside,
+            right,
+        }
+    }
+
+    /// Writes the other pairs of all four planes: they are padding for all channels.
+    fn pad(&self, planes: &mut [u32], rows: usize, pairs: usize, zero_point: i32) {
+        let zeros = (zero_point as u32 & 0xffff) * 0x1_0001;
+        let end = self.start + self.left + self.inside + self.right;
+        for plane in planes.chunks_exact_mut((rows * pairs).max(1)).take(4) {
+            let (before, rest) = plane
+                .split_at_mut_checked(self.start * rows)
+                .unwrap_or((&mut [], &mut []));
+            let after = rest.get_mut((end - self.start) * rows..).unwrap_or(&mut []);
+            before.fill(zeros);
+            after.fill(zeros);
         }
     }
 }

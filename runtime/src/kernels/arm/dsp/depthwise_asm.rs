@@ -203,32 +203,35 @@ depthwise_function!(stride_1_rectified, 1, rectified);
 depthwise_function!(stride_2_signed, 2, signed);
 depthwise_function!(stride_2_rectified, 2, rectified);
 
-/// Widens four channels of `count` pairs of neighbouring pixels: word `i` of each of four planes, `pitch` bytes after word
-/// `i − 1`, is a channel's pair of values. A pixel takes `pixel_len` bytes, a plane `plane_len`.
-///
-/// # Safety
-///
-/// `count` is positive. Four bytes can be read at each pixel, and four planes of `count` words written.
-#[unsafe(naked)]
-pub unsafe extern "C" fn widen_pairs(
-    from: *const i8,
-    pixel_len: usize,
-    to: *mut u32,
-    pitch: usize,
-    plane_len: usize,
-    count: usize,
-) {
-    naked_asm!(
-        ".cpu cortex-m4
-         push {{r4-r11, lr}}
-         ldrd r4, r5, [sp, #36]
-         add r6, r4, r4, lsl #1
-         1:
-         ldr r7, [r0]
-         ldr r8, [r0, r1]
-         add r0, r0, r1, lsl #1
-         subs r5, r5, #1
-         sxtb16 r9, r7
+/// What [`widen_rows`] reads and updates. It addresses the fields by number.
+#[repr(C)]
+pub struct Widening {
+    /// For each row of the planes where the four channels of its first pixel are, and the bytes of a pixel: 0 for a row of
+    /// padding, all of whose pixels are the same. Those of other rows are moved on to the next four channels.
+    pub rows: *mut [usize; 2],
+    /// How many rows.
+    pub rows_left: usize,
+    /// The first word to write.
+    pub to: *mut u32,
+    /// Bytes from one pair of columns to the next.
+    pub pitch: usize,
+    /// Bytes of a plane.
+    pub plane_len: usize,
+    /// Pairs of columns that lie within the input.
+    pub inside: usize,
+    /// Whether a pair before them has its second column within the input.
+    pub left: usize,
+    /// Whether a pair after them has its first column within the input.
+    pub right: usize,
+    /// Four channels of padding.
+    pub zero: u32,
+}
+
+/// Widens the words r7 and r8, four channels of neighbouring pixels, into a word in each of four planes. r2: where in the
+/// first plane, r3: from one pair of columns to the next, r4: bytes of a plane, r6: those of three.
+macro_rules! widen_pair {
+    () => {
+        "sxtb16 r9, r7
          sxtb16 r7, r7, ror #8
          sxtb16 r10, r8
          sxtb16 r8, r8, ror #8
@@ -241,8 +244,71 @@ pub unsafe extern "C" fn widen_pairs(
          str r9, [r2, r4, lsl #1]
          str r7, [r2, r6]
          add r2, r2, r3
-         bne 1b
-         pop {{r4-r11, pc}}
         "
-    )
+    };
+}
+
+/// Widens four channels of all rows into planes. Pairs of columns that are padding altogether are left alone.
+///
+/// # Safety
+///
+/// There is at least one row. Four bytes can be read at each pixel, and as many pairs of columns written as the job says.
+#[unsafe(naked)]
+pub unsafe extern "C" fn widen_rows(job: &mut Widening) {
+    naked_asm!(concat!(
+        ".cpu cortex-m4
+         push {{r0, r4-r11, lr}}
+         ldrd r3, r4, [r0, #12]
+         add r6, r4, r4, lsl #1
+         mov r12, r0
+         1:
+         ldr lr, [r12]
+         ldrd r0, r1, [lr]
+         cmp r1, #0
+         it ne
+         addne r7, r0, #4
+         it ne
+         strne r7, [lr]
+         add lr, lr, #8
+         str lr, [r12]
+         ldr r2, [r12, #8]
+         add r7, r2, #4
+         str r7, [r12, #8]
+         ldrd r5, r7, [r12, #20]
+         cmp r7, #0
+         beq 2f
+         ldr r7, [r12, #32]
+         ldr r8, [r0]
+         add r0, r0, r1
+        ",
+        widen_pair!(),
+        "2:
+         cmp r5, #0
+         beq 4f
+         3:
+         ldr r7, [r0]
+         ldr r8, [r0, r1]
+         add r0, r0, r1, lsl #1
+         subs r5, r5, #1
+        ",
+        widen_pair!(),
+        "bne 3b
+         4:
+         ldr r12, [sp]
+         ldr r7, [r12, #28]
+         cmp r7, #0
+         beq 5f
+         ldr r7, [r0]
+         ldr r8, [r12, #32]
+        ",
+        widen_pair!(),
+        "ldr r12, [sp]
+         5:
+         ldr r7, [r12, #4]
+         subs r7, r7, #1
+         str r7, [r12, #4]
+         bne 1b
+         pop {{r0, r4-r11, pc}}
+        "
+    ))
 }

@@ -24,18 +24,6 @@ pub fn odd(bytes: u32) -> u32 {
     pair
 }
 
-/// The low halves of two words.
-#[inline(always)]
-pub fn low_halves(a: u32, b: u32) -> u32 {
-    (a & 0xffff) | b << 16
-}
-
-/// The high halves of two words.
-#[inline(always)]
-pub fn high_halves(a: u32, b: u32) -> u32 {
-    (b & 0xffff_0000) | a >> 16
-}
-
 /// Four values as a word.
 #[inline(always)]
 pub fn word(values: &[i8; 4]) -> u32 {

@@ -57,7 +57,7 @@ pub fn convolution(linear: &Linear, input: &Rows, output: &mut Band, scratch: &m
     let window = &linear.window;
     let depth = (window.kernel_height * window.kernel_width * input.shape.channels as usize).max(1);
     let channels = (output.shape.channels as usize).max(1);
-    let Some((windows, scratch)) = scratch.split_at_mut_checked(PIXELS * depth) else {
+    let Some((windows, scratch)) = scratch.split_at_mut_checked(PIXELS * depth + 3) else {
         return;
     };
     let Some(mut matrix) = Matrix::new(linear, depth, channels, scratch) else {
