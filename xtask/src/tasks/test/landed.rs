@@ -5,7 +5,11 @@ use crate::board::Core;
 use crate::error::Error;
 
 /// Model, core, instructions.
-const LANDED: &[(&str, Core, u64)] = &[];
+const LANDED: &[(&str, Core, u64)] = &[
+    ("vww", Core::M4, 6_494_025),
+    ("kws", Core::M4, 3_734_608),
+    ("vww", Core::M3, 14_035_736),
+];
 
 /// Compares a count with what was landed; `Ok(false)` if nothing was.
 ///
