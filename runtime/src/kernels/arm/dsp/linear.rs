@@ -25,7 +25,10 @@ pub fn pointwise(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut
         let Some((now, later)) = rest.split_at_mut_checked(len).filter(|(now, _)| !now.is_empty()) else {
             return;
         };
-        for (pixels, outputs) in source.chunks(2 * depth).zip(now.chunks_mut(2 * channels)) {
+        for (pixels, outputs) in source
+            .chunks((2 * depth).max(1))
+            .zip(now.chunks_mut((2 * channels).max(1)))
+        {
             matrix.multiply(pixels, outputs);
         }
         y += len / row_bytes;
@@ -65,7 +68,7 @@ pub fn convolution(linear: &Linear, input: &Rows, output: &mut Band, scratch: &m
             return;
         };
         let mut x = 0;
-        for outputs in row.chunks_mut(2 * channels) {
+        for outputs in row.chunks_mut((2 * channels).max(1)) {
             let pixels = outputs.len() / channels;
             source.gather(x, windows);
             if pixels > 1 {

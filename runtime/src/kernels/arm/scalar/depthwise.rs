@@ -23,7 +23,7 @@ pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]
     let constants = linear.weights.get(HEADER..).unwrap_or(&[]);
     let constants = constants.as_chunks::<DEPTHWISE_CHANNEL>().0;
     let mut y = output.first_row;
-    for data in output.data.chunks_mut(step * row_bytes) {
+    for data in output.data.chunks_mut((step * row_bytes).max(1)) {
         let rows = data.len() / row_bytes;
         let plane_rows = rows.saturating_sub(1) * stride + 3;
         for (channel, constants) in constants.iter().enumerate() {

@@ -27,8 +27,8 @@ pub fn pointwise(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut
             return;
         };
         for (pixels, outputs) in source
-            .chunks(PIXELS * depth)
-            .zip(now.chunks_mut(PIXELS * channels))
+            .chunks((PIXELS * depth).max(1))
+            .zip(now.chunks_mut((PIXELS * channels).max(1)))
         {
             matrix.multiply(pixels, outputs);
         }
@@ -68,7 +68,7 @@ pub fn convolution(linear: &Linear, input: &Rows, output: &mut Band, scratch: &m
         let Some(source) = Windows::new(window, input, y, zero_point) else {
             return;
         };
-        for (tile, outputs) in row.chunks_mut(PIXELS * channels).enumerate() {
+        for (tile, outputs) in row.chunks_mut((PIXELS * channels).max(1)).enumerate() {
             let pixels = outputs.len() / channels;
             for i in 0..pixels {
                 let to = windows.get_mut(i * depth..).unwrap_or(&mut []);
