@@ -75,8 +75,8 @@ pub fn smallest(network: &Network, options: &Options) -> Vec<Segment> {
     coarsened(network, best, options)
 }
 
-/// Runs more rows a step wherever the arena stays as small as the options want it. Networks of very many tensors are left as they are: each trial
-/// places all of them anew, which would take minutes.
+/// Runs more rows a step wherever the arena stays as small as the options want it. Networks of very many tensors are left
+/// as they are: each trial places all of them anew, which would take minutes.
 fn coarsened(network: &Network, mut segments: Vec<Segment>, options: &Options) -> Vec<Segment> {
     const MOST_TENSORS: usize = 250;
     if network.tensors.len() > MOST_TENSORS {
