@@ -23,4 +23,4 @@ case $output in
     exit 1
     ;;
 esac
-echo "panic-free: the runtime with all reference kernels has no panicking path (thumbv7em, opt-level 3, LTO)"
+echo "panic-free: the runtime with all reference and DSP kernels has no panicking path (thumbv7em, opt-level 3, LTO)"

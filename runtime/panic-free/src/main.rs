@@ -1,7 +1,7 @@
 //! A program that links only if the runtime cannot panic.
 //!
-//! It uses all of the runtime's interface and all reference kernels, on a model, an arena and buffers of which the
-//! compiler knows nothing. Its panic handler calls a function that no library has. Where the compiler can prove that
+//! It uses all of the runtime's interface, all reference kernels and all kernels that the processor has of its own, on a model,
+//! an arena and buffers of which the compiler knows nothing. Its panic handler calls a function that no library has. Where the compiler can prove that
 //! nothing panics, it drops the handler, and the program links; a single panicking path that survives leaves the
 //! undefined symbol `sepconv_can_panic`, and the linker refuses. The program is never run.
 //!
@@ -11,7 +11,7 @@
 #![no_main]
 
 use core::hint::black_box;
-use sepconv::kernels::reference;
+use sepconv::kernels::{OF_TARGET, reference};
 use sepconv::{Model, ModelError, Observer, RunError};
 
 /// Prevents the compiler from knowing what an observer is told.
@@ -45,8 +45,10 @@ fn use_model(model: &Model, input: &[i8], arena: &mut [i8], output: &mut [i8]) -
 }
 
 fn start(file: &[u8], input: &[i8], arena: &mut [i8], output: &mut [i8]) -> Result<(), ModelError> {
-    let model = Model::with_kernels(file, &reference::KERNELS)?;
-    black_box(use_model(&model, input, arena, output).is_ok());
+    for kernels in [&reference::KERNELS, OF_TARGET] {
+        let model = Model::with_kernels(file, kernels)?;
+        black_box(use_model(&model, input, arena, output).is_ok());
+    }
     #[cfg(feature = "deliberate-panic")]
     black_box(input[black_box(7)]);
     Ok(())
