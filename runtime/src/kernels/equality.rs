@@ -175,7 +175,8 @@ impl Constants {
             0 => 127u8,
             1 => (if extreme { -128i8 } else { -127 }) as u8,
             _ if extreme => (if random.below(2) == 0 { 127 } else { -127i8 }) as u8,
-            _ => random.next() as u8,
+            // Some kernels leave operators with weights of −128 to the specification.
+            _ => (random.next() as i8).max(-127) as u8,
         });
         let weights = weights.collect();
         let mut constants = Self {

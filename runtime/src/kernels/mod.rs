@@ -4,10 +4,14 @@
 //! for bit. A table may leave out kernels (`None`): a model that needs one is refused when its view is made, and what no
 //! table names is not linked.
 
+#[cfg(target_arch = "aarch64")]
+pub mod aarch64;
 #[cfg(target_arch = "arm")]
 pub mod arm;
 #[cfg(feature = "alloc")]
 pub mod equality;
+#[cfg(any(target_arch = "aarch64", sepconv_arm = "helium"))]
+mod padded;
 pub mod reference;
 mod selection;
 #[cfg(target_arch = "x86_64")]
@@ -199,6 +203,12 @@ pub static ALL: &[&Kernels] = &[
     &reference::KERNELS,
     #[cfg(any(sepconv_arm = "armv6m", sepconv_arm = "armv7m"))]
     &arm::scalar::KERNELS,
+    #[cfg(target_arch = "aarch64")]
+    &aarch64::NEON,
+    #[cfg(all(target_arch = "aarch64", any(feature = "std", target_feature = "dotprod")))]
+    &aarch64::DOT,
+    #[cfg(all(target_arch = "aarch64", any(feature = "std", target_feature = "i8mm")))]
+    &aarch64::MATRIX,
     #[cfg(sepconv_arm = "dsp")]
     &arm::dsp::KERNELS,
     #[cfg(sepconv_arm = "helium")]

@@ -13,8 +13,9 @@
 use super::LinearShape;
 #[cfg(feature = "alloc")]
 use super::fold::Plain;
+use super::padded::{padded_row_len, rows_kept};
 use crate::Element;
-use crate::operator::{Kind, Window};
+use crate::operator::Kind;
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 
@@ -103,17 +104,6 @@ pub fn scratch_len(shape: &LinearShape) -> usize {
         Kind::Convolution => windows_at_a_time(depth, width) * depth + VECTOR + padded_rows(),
         _ => last_pixels_len(depth),
     }
-}
-
-/// Padded rows that are kept: those that one output row reads, and what lies between them.
-pub fn rows_kept(window: &Window) -> usize {
-    (window.kernel_height - 1) * window.dilation_height + 1
-}
-
-/// Bytes of a padded row: all columns that so many output columns read.
-pub fn padded_row_len(window: &Window, outputs: usize, channels: usize) -> usize {
-    let extent = (window.kernel_width - 1) * window.dilation_width + 1;
-    (outputs.saturating_sub(1) * window.stride_width + extent) * channels
 }
 
 /// Bytes of the last pixels that cannot be read in whole vectors where they lie, and of what the last vector reads beyond

@@ -4,6 +4,7 @@
 //! order in which its kernel reads. Packing is portable code, so that a workstation packs for any board; each family has a
 //! file with its block's length, scratch memory, and packing.
 
+pub mod aarch64;
 pub mod cortex_m3;
 pub mod cortex_m4;
 pub mod cortex_m55;
@@ -11,6 +12,7 @@ pub mod cortex_m55;
 mod fold;
 #[cfg(feature = "alloc")]
 mod pack;
+pub(crate) mod padded;
 pub(crate) mod x86;
 pub(crate) mod x86_depthwise;
 pub(crate) mod x86_gemm;
@@ -38,6 +40,12 @@ pub enum Layout {
     CortexM55 = 17,
     /// See [`cortex_m3`].
     CortexM3 = 18,
+    /// See [`aarch64`]: any such processor.
+    Aarch64Neon = 32,
+    /// See [`aarch64`]: dot products.
+    Aarch64Dot = 33,
+    /// See [`aarch64`]: matrix products.
+    Aarch64Matrix = 34,
     /// Matrices for x86-64 vectors.
     X86Product = 64,
     /// Depthwise convolution for x86-64 vectors.
@@ -117,9 +125,21 @@ impl Layout {
             16 => Some(Layout::CortexM4),
             17 => Some(Layout::CortexM55),
             18 => Some(Layout::CortexM3),
+            32 => Some(Layout::Aarch64Neon),
+            33 => Some(Layout::Aarch64Dot),
+            34 => Some(Layout::Aarch64Matrix),
             64 => Some(Layout::X86Product),
             65 => Some(Layout::X86Depthwise),
             _ => None,
+        }
+    }
+
+    /// How the kernels of an AArch64 layout multiply.
+    pub(crate) fn product(self) -> aarch64::Product {
+        match self {
+            Layout::Aarch64Dot => aarch64::Product::Dot,
+            Layout::Aarch64Matrix => aarch64::Product::Matrix,
+            _ => aarch64::Product::Neon,
         }
     }
 
@@ -147,6 +167,9 @@ impl Layout {
             Layout::CortexM4 => cortex_m4::holds(shape).then(|| cortex_m4::packed_len(shape)),
             Layout::CortexM55 => cortex_m55::holds(shape).then(|| cortex_m55::packed_len(shape)),
             Layout::CortexM3 => cortex_m3::holds(shape).then(|| cortex_m3::packed_len(shape)),
+            Layout::Aarch64Neon | Layout::Aarch64Dot | Layout::Aarch64Matrix => {
+                aarch64::holds(shape).then(|| aarch64::packed_len(shape, self.product()))
+            }
             Layout::X86Product => x86_gemm::holds(shape).then(|| x86_gemm::packed_len(shape)),
             Layout::X86Depthwise => x86_depthwise::holds(shape).then(|| x86_depthwise::packed_len(shape)),
         }
@@ -175,6 +198,9 @@ impl Layout {
             Layout::CortexM4 => cortex_m4::scratch_len(shape),
             Layout::CortexM55 => cortex_m55::scratch_len(shape),
             Layout::CortexM3 => cortex_m3::scratch_len(shape),
+            Layout::Aarch64Neon | Layout::Aarch64Dot | Layout::Aarch64Matrix => {
+                aarch64::scratch_len(shape, self.product())
+            }
             Layout::X86Product => x86_gemm::scratch_len(shape),
             Layout::X86Depthwise => x86_depthwise::scratch_len(shape),
         }
@@ -197,6 +223,12 @@ pub enum Target {
     CortexM4,
     /// Cortex-M55, M85, and other cores with Helium.
     CortexM55,
+    /// Any AArch64 processor, such as Cortex-A53.
+    Aarch64Neon,
+    /// AArch64 with dot products, such as Cortex-A76.
+    Aarch64Dot,
+    /// AArch64 with matrix products of int8.
+    Aarch64Matrix,
     /// x86-64 with AVX2 or more.
     X86,
 }
@@ -210,6 +242,10 @@ impl Target {
     /// ```
     pub fn of_processor(target: &str, cpu: &str) -> Self {
         match (target.split('-').next().unwrap_or(""), cpu) {
+            ("aarch64", "cortex-a55" | "cortex-a75" | "cortex-a76" | "cortex-a77" | "cortex-a78") => {
+                Target::Aarch64Dot
+            }
+            ("aarch64", _) => Target::Aarch64Neon,
             ("thumbv8m.main", "cortex-m52" | "cortex-m55" | "cortex-m85") => Target::CortexM55,
             ("thumbv8m.main", "cortex-m33" | "cortex-m35p") | ("thumbv7em", _) => Target::CortexM4,
             ("thumbv6m" | "thumbv7m", _) => Target::CortexM3,
@@ -238,6 +274,9 @@ impl Target {
             Target::CortexM3 if cortex_m3::holds(shape) => Layout::CortexM3,
             Target::CortexM4 if cortex_m4::holds(shape) => Layout::CortexM4,
             Target::CortexM55 if cortex_m55::holds(shape) => Layout::CortexM55,
+            Target::Aarch64Neon if aarch64::holds(shape) => Layout::Aarch64Neon,
+            Target::Aarch64Dot if aarch64::holds(shape) => Layout::Aarch64Dot,
+            Target::Aarch64Matrix if aarch64::holds(shape) => Layout::Aarch64Matrix,
             Target::X86 if x86_gemm::holds(shape) => Layout::X86Product,
             Target::X86 if x86_depthwise::holds(shape) => Layout::X86Depthwise,
             _ => Layout::Plain,

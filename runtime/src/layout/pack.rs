@@ -1,6 +1,6 @@
 //! Packing whole models.
 
-use super::{Layout, LinearShape, Target, cortex_m3, cortex_m4, cortex_m55, x86_depthwise, x86_gemm};
+use super::{Layout, LinearShape, Target, aarch64, cortex_m3, cortex_m4, cortex_m55, x86_depthwise, x86_gemm};
 use crate::image::Image;
 use crate::operator::{Linear, Operator};
 use crate::{AlignedVec, Model};
@@ -99,6 +99,9 @@ pub fn pack_operator(layout: Layout, linear: &Linear, shape: &LinearShape) -> Op
         Layout::CortexM4 => cortex_m4::pack(linear, shape),
         Layout::CortexM55 => cortex_m55::pack(linear, shape),
         Layout::CortexM3 => cortex_m3::pack(linear, shape),
+        Layout::Aarch64Neon | Layout::Aarch64Dot | Layout::Aarch64Matrix => {
+            aarch64::pack(linear, shape, layout.product())
+        }
         Layout::X86Product => Some(x86_gemm::pack(linear, shape)),
         Layout::X86Depthwise => Some(x86_depthwise::pack(linear, shape)),
     }

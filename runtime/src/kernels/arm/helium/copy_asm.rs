@@ -49,13 +49,30 @@ pub unsafe extern "C" fn copy_pieces(
     )
 }
 
+/// See [`CopyPadded`](crate::kernels::padded::CopyPadded).
+pub fn padded_row(from: &[i8], to: &mut [i8], left: usize, value: i8) {
+    if let Some(right) = to.len().checked_sub(left + from.len()) {
+        // SAFETY: the row is as long as its three parts together; a slice that is written overlaps no other.
+        unsafe {
+            copy_padded(
+                from.as_ptr(),
+                to.as_mut_ptr(),
+                from.len(),
+                left,
+                right,
+                value as i32,
+            )
+        };
+    }
+}
+
 /// Writes `left` times `value`, `len` bytes, and `right` times `value`.
 ///
 /// # Safety
 ///
 /// There are `len` bytes to read, and room for all three; the two do not overlap.
 #[unsafe(naked)]
-pub unsafe extern "C" fn copy_padded(
+unsafe extern "C" fn copy_padded(
     from: *const i8,
     to: *mut i8,
     len: usize,

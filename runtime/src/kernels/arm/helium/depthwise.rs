@@ -1,7 +1,8 @@
 //! Depthwise convolution with a 3 × 3 window.
 
+use super::copy_asm::padded_row;
 use super::depthwise_asm::{Job, rectified, signed, wide};
-use super::padded::PaddedRows;
+use crate::kernels::padded::PaddedRows;
 use crate::kernels::reference::{arithmetic::Int8, depthwise};
 use crate::layout::Layout;
 use crate::layout::cortex_m55::{DEPTHWISE_GROUP, HEADER, VECTOR, widened_channels};
@@ -49,11 +50,10 @@ pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]
         outputs: width * channels,
     };
     for (y, row) in output.rows_mut() {
-        let first = y * window.stride_height;
-        rows.advance(input, first);
+        rows.advance(input, y * window.stride_height, padded_row);
         let mut taps = [core::ptr::null(); 9];
         for (ky, taps) in taps.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-            let source = rows.row(first + ky * window.dilation_height).as_ptr();
+            let source = rows.row(ky * window.dilation_height).as_ptr();
             *taps = [0, 1, 2].map(|kx| source.wrapping_add(kx * window.dilation_width * channels));
         }
         job.output = row.as_mut_ptr();

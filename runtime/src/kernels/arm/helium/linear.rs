@@ -1,9 +1,9 @@
 //! Convolution, pointwise and fully connected operators as products of pixels and a [`Matrix`].
 
-use super::copy_asm::copy_pieces;
+use super::copy_asm::{copy_pieces, padded_row};
 use super::matrix::Matrix;
-use super::padded::PaddedRows;
 use crate::exec::copy;
+use crate::kernels::padded::PaddedRows;
 use crate::kernels::reference::{self, arithmetic::Int8};
 use crate::layout::Layout;
 use crate::layout::cortex_m55::{VECTOR, windows_at_a_time};
@@ -82,13 +82,13 @@ pub fn convolution(linear: &Linear, input: &Rows, output: &mut Band, scratch: &m
         return;
     };
     for (y, row) in output.rows_mut() {
-        rows.advance(input, y * window.stride_height);
+        rows.advance(input, y * window.stride_height, padded_row);
         for (block, outputs) in row.chunks_mut(count * channels).enumerate() {
             let columns = Columns {
                 first: block * count,
                 count: outputs.len() / channels,
             };
-            gather(window, &rows, y, input.shape.channels as usize, columns, windows);
+            gather(window, &rows, input.shape.channels as usize, columns, windows);
             matrix.multiply(windows, outputs);
         }
     }
@@ -101,7 +101,7 @@ struct Columns {
 }
 
 /// The windows of an output row's columns, inputs in the order of the weights.
-fn gather(window: &Window, rows: &PaddedRows, y: usize, pixel_len: usize, columns: Columns, to: &mut [i8]) {
+fn gather(window: &Window, rows: &PaddedRows, pixel_len: usize, columns: Columns, to: &mut [i8]) {
     let row_len = window.kernel_width * pixel_len;
     let depth = window.kernel_height * row_len;
     let step = window.stride_width * pixel_len;
@@ -112,7 +112,7 @@ fn gather(window: &Window, rows: &PaddedRows, y: usize, pixel_len: usize, column
         (window.kernel_width, pixel_len)
     };
     for ky in 0..window.kernel_height {
-        let row = rows.row(y * window.stride_height + ky * window.dilation_height);
+        let row = rows.row(ky * window.dilation_height);
         for piece in 0..pieces {
             let from = columns.first * step + piece * window.dilation_width * pixel_len;
             copy_all(

@@ -7,7 +7,6 @@ mod depthwise_asm;
 mod linear;
 mod matrix;
 mod matrix_asm;
-mod padded;
 
 use crate::kernels::{Kernels, LinearKernels, reference};
 use crate::layout::{Layout, Target};

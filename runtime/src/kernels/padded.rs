@@ -1,9 +1,12 @@
 //! Rows of input with their padding, of which a few are kept while a window moves down.
 
-use super::copy_asm::copy_padded;
 use crate::Rows;
-use crate::layout::cortex_m55::{padded_row_len, rows_kept};
+use crate::layout::padded::{padded_row_len, rows_kept};
 use crate::operator::Linear;
+
+/// Writes a row: the first values as often as told a value, then those of a row of input, then that value again up to the
+/// end. What is written is at least as long as both.
+pub type CopyPadded = fn(from: &[i8], to: &mut [i8], left: usize, value: i8);
 
 /// A ring of padded rows. Rows are numbered from the top of the padding on.
 pub struct PaddedRows<'a> {
@@ -11,14 +14,15 @@ pub struct PaddedRows<'a> {
     /// Bytes of a row.
     row_len: usize,
     kept: usize,
-    /// The first row that is not there yet.
+    /// The first row that is not there yet, and where in the ring it goes.
     next: usize,
+    next_slot: usize,
     /// Bytes of padding at the left.
     left: usize,
     /// Bytes of the input's row.
     middle: usize,
     pad_top: usize,
-    zero_point: i32,
+    zero_point: i8,
 }
 
 impl<'a> PaddedRows<'a> {
@@ -34,49 +38,45 @@ impl<'a> PaddedRows<'a> {
             row_len,
             kept,
             next: 0,
+            next_slot: 0,
             left,
             middle: input.shape.row_values().min(row_len - left),
             pad_top: window.pad_top,
-            zero_point: linear.input_zero_point,
+            zero_point: linear.input_zero_point as i8,
         })
     }
 
     /// Makes sure that row `first` and those after it that fit are there; rows before it are lost.
-    pub fn advance(&mut self, input: &Rows, first: usize) {
+    #[inline(always)]
+    pub fn advance(&mut self, input: &Rows, first: usize, copy: CopyPadded) {
         self.next = self.next.max(first);
         while self.next < first + self.kept {
-            let y = self.next.checked_sub(self.pad_top);
-            let source = match y.filter(|y| *y < input.shape.height as usize) {
-                Some(y) => input.row(y).get(..self.middle).unwrap_or(&[]),
-                None => &[],
+            let y = self.next.wrapping_sub(self.pad_top);
+            let (source, left) = if y < input.shape.height as usize {
+                (input.row(y).get(..self.middle).unwrap_or(&[]), self.left)
+            } else {
+                (&[][..], 0)
             };
-            let start = self.slot(self.next) * self.row_len;
+            let start = self.next_slot * self.row_len;
             if let Some(to) = self.memory.get_mut(start..start + self.row_len) {
-                let left = if source.is_empty() { 0 } else { self.left };
-                let right = to.len() - left - source.len();
-                // SAFETY: the row is as long as its three parts together; a slice that is written overlaps no other.
-                unsafe {
-                    copy_padded(
-                        source.as_ptr(),
-                        to.as_mut_ptr(),
-                        source.len(),
-                        left,
-                        right,
-                        self.zero_point,
-                    )
-                };
+                copy(source, to, left, self.zero_point);
             }
             self.next += 1;
+            self.next_slot = if self.next_slot + 1 == self.kept {
+                0
+            } else {
+                self.next_slot + 1
+            };
         }
     }
 
-    /// A row that is there.
-    pub fn row(&self, number: usize) -> &[i8] {
-        let start = self.slot(number) * self.row_len;
+    /// Row number `offset` after the `first` of the last [`advance`](Self::advance).
+    #[inline(always)]
+    pub fn row(&self, offset: usize) -> &[i8] {
+        // The ring is full, so that the oldest row is where the next one goes.
+        let slot = self.next_slot + offset;
+        let slot = if slot >= self.kept { slot - self.kept } else { slot };
+        let start = slot * self.row_len;
         self.memory.get(start..start + self.row_len).unwrap_or(&[])
-    }
-
-    fn slot(&self, number: usize) -> usize {
-        number.checked_rem(self.kept).unwrap_or(0)
     }
 }
