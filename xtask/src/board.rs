@@ -8,7 +8,7 @@ use crate::workspace::root;
 /// A board that firmware can be built for. Its crate is `firmware/boards/NAME`.
 #[derive(Debug, PartialEq)]
 pub struct Board {
-    /// The board's name: that of its crate and of QEMU's machine.
+    /// The board's name: that of its crate and, unless [`Board::machine`] knows better, of QEMU's machine.
     pub name: &'static str,
     /// What it is, for people.
     pub about: &'static str,
@@ -62,7 +62,22 @@ pub const BOARDS: &[Board] = &[
         target: "thumbv6m-none-eabi",
         cpu: "cortex-m0",
     },
+    Board {
+        name: "raspi3b",
+        about: "Raspberry Pi 3B without an operating system, Cortex-A53",
+        target: AARCH64,
+        cpu: "cortex-a53",
+    },
+    Board {
+        name: "virt-a76",
+        about: "QEMU's virt with a Cortex-A76, as in a Raspberry Pi 5",
+        target: AARCH64,
+        cpu: "cortex-a76",
+    },
 ];
+
+/// The compiler's target for AArch64 without an operating system.
+pub const AARCH64: &str = "aarch64-unknown-none";
 
 /// A processor core for instruction counts, and the board that it is counted on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -79,6 +94,10 @@ pub enum Core {
     M33,
     /// Cortex-M55 with Helium.
     M55,
+    /// Cortex-A53.
+    A53,
+    /// Cortex-A76, with dot products.
+    A76,
 }
 
 impl Core {
@@ -91,6 +110,8 @@ impl Core {
             Self::M7 => "m7",
             Self::M33 => "m33",
             Self::M55 => "m55",
+            Self::A53 => "a53",
+            Self::A76 => "a76",
         }
     }
 
@@ -103,6 +124,8 @@ impl Core {
             Self::M7 => ("mps2-an500", "thumbv7em-none-eabihf", "cortex-m7"),
             Self::M33 => ("mps2-an505", "thumbv8m.main-none-eabihf", "cortex-m33"),
             Self::M55 => ("mps3-an547", "thumbv8m.main-none-eabihf", "cortex-m55"),
+            Self::A53 => ("raspi3b", AARCH64, "cortex-a53"),
+            Self::A76 => ("virt-a76", AARCH64, "cortex-a76"),
         };
         Board {
             name,
@@ -150,6 +173,20 @@ pub struct Memory {
 }
 
 impl Board {
+    /// The emulator, and its arguments for the board's machine.
+    pub fn machine(&self) -> (&'static str, Vec<&'static str>) {
+        let program = if self.target == AARCH64 {
+            "qemu-system-aarch64"
+        } else {
+            "qemu-system-arm"
+        };
+        let machine = match self.name {
+            "virt-a76" => vec!["-M", "virt", "-cpu", self.cpu, "-m", "1G", "-nic", "none"],
+            name => vec!["-M", name],
+        };
+        (program, machine)
+    }
+
     /// The folder of the board's crate.
     pub fn folder(&self) -> PathBuf {
         root().join("firmware/boards").join(self.name)

@@ -1,6 +1,6 @@
 //! How much memory a linked program takes.
 
-use object::read::elf::{ElfFile32, ProgramHeader};
+use object::read::elf::{ElfFile32, ElfFile64, FileHeader, ProgramHeader};
 
 use crate::board::{Memory, Region};
 
@@ -13,33 +13,48 @@ pub struct Usage {
     pub ram: u64,
 }
 
-/// The memory that a 32-bit ELF program takes: in each region, what lies between its start and the program's last byte.
+/// The memory that an ELF program takes: in each region, what lies between its start and the program's last byte.
 ///
 /// # Errors
 ///
 /// What is wrong with the file.
 pub fn usage(file: &[u8], memory: &Memory) -> Result<Usage, String> {
-    let elf = ElfFile32::<object::Endianness>::parse(file).map_err(|error| error.to_string())?;
-    let endian = elf.endian();
+    // The fifth byte says how wide addresses are.
+    if file.get(4) == Some(&2) {
+        let elf = ElfFile64::<object::Endianness>::parse(file).map_err(|error| error.to_string())?;
+        Ok(of_segments::<object::elf::FileHeader64<_>>(
+            elf.endian(),
+            elf.elf_program_headers(),
+            memory,
+        ))
+    } else {
+        let elf = ElfFile32::<object::Endianness>::parse(file).map_err(|error| error.to_string())?;
+        Ok(of_segments::<object::elf::FileHeader32<_>>(
+            elf.endian(),
+            elf.elf_program_headers(),
+            memory,
+        ))
+    }
+}
+
+fn of_segments<Elf: FileHeader>(
+    endian: Elf::Endian,
+    headers: &[Elf::ProgramHeader],
+    memory: &Memory,
+) -> Usage {
     let (mut flash, mut ram) = (0, 0);
-    for header in elf.elf_program_headers() {
+    for header in headers {
         if header.p_type(endian) != object::elf::PT_LOAD {
             continue;
         }
-        let (stored_at, stored) = (
-            u64::from(header.p_paddr(endian)),
-            u64::from(header.p_filesz(endian)),
-        );
-        let (lives_at, lives) = (
-            u64::from(header.p_vaddr(endian)),
-            u64::from(header.p_memsz(endian)),
-        );
+        let (stored_at, stored): (u64, u64) = (header.p_paddr(endian).into(), header.p_filesz(endian).into());
+        let (lives_at, lives): (u64, u64) = (header.p_vaddr(endian).into(), header.p_memsz(endian).into());
         if stored > 0 {
             flash = flash.max(end_in(memory.flash, stored_at, stored));
         }
         ram = ram.max(end_in(memory.ram, lives_at, lives));
     }
-    Ok(Usage { flash, ram })
+    Usage { flash, ram }
 }
 
 /// How far into a region a block reaches; 0 if it is elsewhere.

@@ -102,8 +102,11 @@ pub fn run_plain(board: &Board, elf: &Path) -> Result<String, Error> {
 }
 
 fn qemu(board: &Board, elf: &Path) -> Command {
-    let mut command = Command::new("qemu-system-arm");
-    command.args(["-M", board.name, "-display", "none", "-monitor", "none"]);
+    let (program, machine) = board.machine();
+    let mut command = Command::new(program);
+    command
+        .args(machine)
+        .args(["-display", "none", "-monitor", "none"]);
     command
         .args(["-semihosting-config", "enable=on,target=native"])
         .arg("-kernel")

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::board::{Board, Memory};
+use crate::board::{AARCH64, Board, Memory};
 use crate::command::{self, display};
 use crate::elf::{self, Usage};
 use crate::error::Error;
@@ -99,7 +99,7 @@ fn cargo_build(board: &Board, package: &str, aim: Aim) -> Result<Command, Error>
             board.target
         ))
     })?;
-    let mut command = compiler.cargo("build", board.target, &[format!("-Ctarget-cpu={}", board.cpu)]);
+    let mut command = compiler.cargo("build", board.target, &flags(board));
     command
         .args(["--release", "--locked", "--package", package])
         .current_dir(root().join("firmware"))
@@ -113,6 +113,16 @@ fn cargo_build(board: &Board, package: &str, aim: Aim) -> Result<Command, Error>
             .env("SEPCONV_KERNELS", "reference");
     }
     Ok(command)
+}
+
+/// The compiler's flags for a board.
+fn flags(board: &Board) -> Vec<String> {
+    let mut flags = vec![format!("-Ctarget-cpu={}", board.cpu)];
+    if board.target == AARCH64 {
+        // The start-up code maps memory as caches keep it, where nothing need be aligned.
+        flags.push("-Ctarget-feature=-strict-align".into());
+    }
+    flags
 }
 
 /// A folder for each processor: boards of one target differ in the compiler's flags.

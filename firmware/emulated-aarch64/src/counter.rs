@@ -22,7 +22,9 @@ impl InstructionCounter {
     pub fn new() -> Self {
         let frequency_hz: u64;
         // SAFETY: reads a register that has no side effect.
-        unsafe { asm!("mrs {}, cntfrq_el0", out(reg) frequency_hz, options(nomem, nostack, preserves_flags)) };
+        unsafe {
+            asm!("mrs {}, cntfrq_el0", out(reg) frequency_hz, options(nomem, nostack, preserves_flags))
+        };
         Self { frequency_hz }
     }
 
@@ -53,7 +55,9 @@ impl Counter for InstructionCounter {
     fn ticks(&mut self) -> u64 {
         let ticks;
         // SAFETY: reads a register that has no side effect.
-        unsafe { asm!("isb", "mrs {}, cntvct_el0", out(reg) ticks, options(nomem, nostack, preserves_flags)) };
+        unsafe {
+            asm!("isb", "mrs {}, cntvct_el0", out(reg) ticks, options(nomem, nostack, preserves_flags))
+        };
         ticks
     }
 

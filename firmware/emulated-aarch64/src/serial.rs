@@ -13,7 +13,11 @@ impl ErrorType for Pl011 {
 
 impl Write for Pl011 {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
-        let (data, flags, control) = (self.0 as *mut u32, (self.0 + 0x18) as *const u32, (self.0 + 0x30) as *mut u32);
+        let (data, flags, control) = (
+            self.0 as *mut u32,
+            (self.0 + 0x18) as *const u32,
+            (self.0 + 0x30) as *mut u32,
+        );
         // SAFETY: the board gives the address of the port's registers, which are no memory of the program.
         unsafe { control.write_volatile(1 << 8 | 1) }; // TXE, UARTEN
         for byte in bytes {

@@ -1,6 +1,8 @@
 //! Packing whole models.
 
-use super::{Layout, LinearShape, Target, aarch64, cortex_m3, cortex_m4, cortex_m55, x86_depthwise, x86_gemm};
+use super::{
+    Layout, LinearShape, Target, aarch64, cortex_m3, cortex_m4, cortex_m55, x86_depthwise, x86_gemm,
+};
 use crate::image::Image;
 use crate::operator::{Linear, Operator};
 use crate::{AlignedVec, Model};

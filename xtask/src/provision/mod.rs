@@ -56,7 +56,10 @@ pub const ALL: &[Requirement] = &[
 ];
 
 /// What no task needs, but some checks use if it is there.
-pub const OPTIONAL: &[Requirement] = &[cargo_tools::VALGRIND, rust::GCC_AARCH64];
+pub const OPTIONAL: &[Requirement] = &[cargo_tools::VALGRIND];
+
+/// What the comparison of kernels on processors that run Linux needs: installed for it where that is possible.
+pub const USER_MODE: &[Requirement] = &[qemu::QEMU_USER, rust::GCC_AARCH64, rust::GCC_ARM];
 
 /// Makes sure that the requirements are met, installing what is missing.
 ///

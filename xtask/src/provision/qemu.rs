@@ -14,11 +14,32 @@ pub const QEMU_ARM: Requirement = Requirement {
     ways,
 };
 
+/// The emulator of programs for Linux on Arm.
+pub const QEMU_USER: Requirement = Requirement {
+    name: "qemu-user",
+    purpose: "kernels of processors that run Linux on Arm",
+    check: || {
+        let programs = ["qemu-aarch64", "qemu-arm"];
+        match programs
+            .iter()
+            .find(|program| first_line(program, &["--version"]).is_none())
+        {
+            Some(program) => Status::Missing(format!("{program} not found")),
+            None => Status::Present(first_line("qemu-aarch64", &["--version"]).unwrap_or_default()),
+        }
+    },
+    ways: || vec![apt::way(&[], "qemu-user", "about 90 MB")],
+};
+
 fn check() -> Status {
     match first_line("qemu-system-arm", &["--version"]) {
         None => Status::Missing("not found".into()),
         Some(version) if version_numbers(&version) < vec![OLDEST] => {
             Status::Missing(format!("{version} is older than {OLDEST}.0"))
+        }
+        // Debian packs both together, others apart.
+        Some(_) if first_line("qemu-system-aarch64", &["--version"]).is_none() => {
+            Status::Missing("qemu-system-aarch64 not found".into())
         }
         Some(version) => Status::Present(version),
     }

@@ -12,6 +12,7 @@ pub const TARGETS: &[&str] = &[
     "thumbv7m-none-eabi",
     "thumbv7em-none-eabihf",
     "thumbv8m.main-none-eabihf",
+    "aarch64-unknown-none",
 ];
 
 /// The oldest compiler that builds this workspace: `rust-version` of the workspace.
@@ -23,13 +24,13 @@ const DISTRIBUTION_CARGO: &str = "/usr/bin/cargo";
 
 /// A compiler for the boards.
 pub const CROSS_TARGETS: Requirement = Requirement {
-    name: "Rust for Cortex-M",
+    name: "Rust for Arm boards",
     purpose: "building firmware",
     check,
     ways,
 };
 
-/// A C cross compiler, for comparisons only.
+/// A C cross compiler, for linking only.
 pub const GCC_AARCH64: Requirement = Requirement {
     name: "aarch64-linux-gnu-gcc",
     purpose: "linking tests for 64-bit Arm",
@@ -41,6 +42,23 @@ pub const GCC_AARCH64: Requirement = Requirement {
         vec![apt::way(
             &[],
             "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
+            "about 45 MB",
+        )]
+    },
+};
+
+/// A C cross compiler, for linking only.
+pub const GCC_ARM: Requirement = Requirement {
+    name: "arm-linux-gnueabihf-gcc",
+    purpose: "linking tests for 32-bit Arm",
+    check: || match first_line("arm-linux-gnueabihf-gcc", &["--version"]) {
+        Some(version) => Status::Present(version),
+        None => Status::Missing("not found".into()),
+    },
+    ways: || {
+        vec![apt::way(
+            &[],
+            "gcc-arm-linux-gnueabihf libc6-dev-armhf-cross",
             "about 45 MB",
         )]
     },
@@ -74,24 +92,38 @@ impl CrossCompiler {
             .then_some(Self::Distribution { linker })
     }
 
-    /// `cargo build --target TARGET` with this compiler, `flags` being the compiler's flags.
+    /// `cargo build --target TARGET` with this compiler, `flags` being the compiler's flags, for programs without an
+    /// operating system.
     pub fn cargo(&self, subcommand: &str, target: &str, flags: &[String]) -> Command {
         let mut flags = flags.to_vec();
+        if let Self::Distribution { linker } = self {
+            flags.push(format!("-Clinker={}", linker.display()));
+        }
+        self.cargo_with(subcommand, target, "core", &flags)
+    }
+
+    /// As [`cargo`](Self::cargo), for programs that run on Linux, linked with a C compiler.
+    pub fn cargo_for_linux(&self, subcommand: &str, target: &str, linker: &str, flags: &[String]) -> Command {
+        let mut flags = flags.to_vec();
+        flags.push(format!("-Clinker={linker}"));
+        self.cargo_with(subcommand, target, "std,panic_abort", &flags)
+    }
+
+    fn cargo_with(&self, subcommand: &str, target: &str, library: &str, flags: &[String]) -> Command {
         let mut command = match self {
             Self::Active => {
                 let mut command = crate::workspace::cargo();
                 command.arg(subcommand);
                 command
             }
-            Self::Distribution { linker } => {
-                flags.push(format!("-Clinker={}", linker.display()));
+            Self::Distribution { .. } => {
                 let mut command = Command::new(DISTRIBUTION_CARGO);
                 // A stable compiler builds its own library only when told that it is its own.
                 command
                     .env("RUSTC_BOOTSTRAP", "1")
                     .env("RUSTC", DISTRIBUTION_RUSTC)
                     .env_remove("RUSTUP_TOOLCHAIN");
-                command.args([subcommand, "-Zbuild-std=core"]);
+                command.args([subcommand, &format!("-Zbuild-std={library}")]);
                 command
             }
         };

@@ -15,7 +15,8 @@ pub struct Arguments {}
 pub fn run(_arguments: &Arguments) -> Result<(), Error> {
     let missing = list(provision::ALL);
     println!("\nuseful, but needed by nothing:");
-    let missing_optional = list(provision::OPTIONAL);
+    let mut missing_optional = list(provision::OPTIONAL);
+    missing_optional.extend(list(provision::USER_MODE));
     if !missing_optional.is_empty() {
         println!("\n{}", missing_optional.join("\n"));
     }

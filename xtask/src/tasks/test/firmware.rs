@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::ValueEnum;
 
 use super::{Outcome, landed};
-use crate::board::{Board, Core};
+use crate::board::{AARCH64, Board, Core};
 use crate::command;
 use crate::error::Error;
 use crate::provision::rust::CrossCompiler;
@@ -19,11 +19,18 @@ const MLPERF_TINY: [&str; 2] = ["vww", "kws"];
 /// The processor for checks that are the same for all.
 const TRIPLE: &str = "thumbv7em-none-eabihf";
 
+/// Crates of the firmware for AArch64; all others are for microcontrollers.
+const AARCH64_PACKAGES: [&str; 3] = ["sepconv-emulated-aarch64", "raspi3b", "virt-a76"];
+
 /// The runtime cannot panic; on every emulated core, kernels equal the specification and a whole model's output is this
 /// machine's; lints and documentation of the firmware.
 pub fn check(outcome: &mut Outcome) {
     outcome.check("the runtime cannot panic", runtime_cannot_panic);
-    for core in Core::value_variants() {
+    // Those of AArch64 are compared where Linux runs, in `user_mode`.
+    let microcontrollers = Core::value_variants()
+        .iter()
+        .filter(|core| core.board().target != AARCH64);
+    for core in microcontrollers {
         outcome.check(
             &format!("kernels on an emulated {}", core.name().to_uppercase()),
             || kernels(&core.board()),
@@ -79,7 +86,7 @@ pub fn check(outcome: &mut Outcome) {
 /// The runtime links without a panic handler; with a panic put into it, it does not.
 fn runtime_cannot_panic() -> Result<(), Error> {
     let build = |features: &[&str]| {
-        let mut command = compiler()?.cargo("build", TRIPLE, &[]);
+        let mut command = compiler(TRIPLE)?.cargo("build", TRIPLE, &[]);
         command.current_dir(root().join("runtime/panic-free")).args([
             "--release",
             "--locked",
@@ -142,18 +149,27 @@ fn quantize(model: &Path) -> Result<(), Error> {
 fn lints_and_documentation(model: &Path) -> Result<(), Error> {
     let images = images::first_or_random(&sepconv::inspect(model)?, None)?;
     // The comparison of kernels has a heap, which the others must not gain.
-    let boards = ["--workspace", "--exclude", "kernel-tests"].as_slice();
-    for packages in [boards, &["--package", "kernel-tests"]] {
+    let mut boards = vec!["--workspace", "--exclude", "kernel-tests"];
+    let mut aarch64 = Vec::new();
+    for package in AARCH64_PACKAGES {
+        boards.extend(["--exclude", package]);
+        aarch64.extend(["--package", package]);
+    }
+    for (triple, packages) in [
+        (TRIPLE, boards),
+        (TRIPLE, vec!["--package", "kernel-tests"]),
+        (AARCH64, aarch64),
+    ] {
         for (subcommand, arguments) in [
             ("clippy", ["--", "-D", "warnings"].as_slice()),
             ("doc", &["--no-deps"]),
         ] {
-            let mut command = compiler()?.cargo(subcommand, TRIPLE, &[]);
+            let mut command = compiler(triple)?.cargo(subcommand, triple, &[]);
             command
                 .current_dir(root().join("firmware"))
                 .args(["--release", "--quiet", "--target-dir"])
                 .arg(target().join("firmware/check"))
-                .args(packages)
+                .args(&packages)
                 .args(arguments)
                 .env("SEPCONV_MODEL", model)
                 .env("SEPCONV_IMAGES", &images.path)
@@ -165,6 +181,6 @@ fn lints_and_documentation(model: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn compiler() -> Result<CrossCompiler, Error> {
-    CrossCompiler::for_target(TRIPLE).ok_or_else(|| Error::Environment(format!("no compiler for {TRIPLE}")))
+fn compiler(triple: &str) -> Result<CrossCompiler, Error> {
+    CrossCompiler::for_target(triple).ok_or_else(|| Error::Environment(format!("no compiler for {triple}")))
 }

@@ -2,6 +2,7 @@
 
 mod firmware;
 mod landed;
+mod user_mode;
 
 use std::process::Command;
 use std::time::Instant;
@@ -150,6 +151,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
         )
     });
     firmware::check(&mut outcome);
+    user_mode::check(&mut outcome);
     conclude(outcome)
 }
 
