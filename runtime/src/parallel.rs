@@ -18,6 +18,7 @@ use crate::format::OperatorRecord;
 use crate::operator::Operator;
 use crate::{AlignedVec, Band, Element, Model, Observer, Rows, RunError, Shape};
 use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::Arc;
 use std::vec::Vec;
 
 /// Bytes of output below which a step is not worth waking another thread.
@@ -26,7 +27,7 @@ const SMALL: usize = 2048;
 /// Threads with scratch memory of their own, which is allocated with the first inference on a model. Each inference then
 /// allocates only what calling the threads takes: a few hundred bytes.
 pub struct Workers {
-    pool: rayon::ThreadPool,
+    pool: Arc<rayon::ThreadPool>,
     scratch: Vec<AlignedVec<i8>>,
 }
 
@@ -52,9 +53,16 @@ impl Workers {
         let count = count.max(1);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
         Ok(Self {
-            pool: pool.map_err(ThreadError)?,
+            pool: Arc::new(pool.map_err(ThreadError)?),
             scratch: (0..count).map(|_| AlignedVec::zeroed(0)).collect(),
         })
+    }
+
+    /// Does some work on one of the threads. Inferences within start at once; others wake a thread first, which takes about as
+    /// long as a small network.
+    pub fn within<R: Send>(&mut self, work: impl FnOnce(&mut Self) -> R + Send) -> R {
+        let pool = self.pool.clone();
+        pool.install(|| work(self))
     }
 
     /// How many threads there are.
@@ -110,12 +118,21 @@ impl Model<'_> {
 /// Takes other threads' work until the inference is finished. Steps follow each other within microseconds: a thread that
 /// went to sleep in between would miss the next.
 fn stay_awake(finished: &AtomicBool) {
+    let mut idle = 0;
     while !finished.load(Ordering::Acquire) {
-        if rayon::yield_now() != Some(rayon::Yield::Executed) {
+        if rayon::yield_now() == Some(rayon::Yield::Executed) {
+            idle = 0;
+        } else if idle < PATIENCE {
+            idle += 1;
             core::hint::spin_loop();
+        } else {
+            std::thread::yield_now();
         }
     }
 }
+
+/// How many turns to wait for another thread before letting other programs run: some hundred microseconds.
+const PATIENCE: u32 = 10_000;
 
 /// Computes a step's band on as many threads as there are pieces of scratch memory.
 fn compute_shared(
@@ -205,7 +222,10 @@ fn share(
         || {
             let first = share(compute, first, first_scratch);
             // Nearly done, if another thread has begun: rather than let `join` put this one to sleep, wait.
-            while state.load(Ordering::Acquire) == BEGUN {
+            for _ in 0..PATIENCE {
+                if state.load(Ordering::Acquire) != BEGUN {
+                    break;
+                }
                 core::hint::spin_loop();
             }
             first

@@ -32,7 +32,8 @@ def network(layer):
         group=depth if depthwise else 1,
     )
     entry = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, depth, layer["size"], layer["size"]])
-    result = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    size = (layer["size"] + 2 * layer["pad"] - window) // layer["stride"] + 1
+    result = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, channels, size, size])
     graph = helper.make_graph([node], "layer", [entry], [result], [weights, bias])
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
 

@@ -6,7 +6,7 @@ use super::output::{self, thousands};
 use super::quantize::float_graph;
 use rayon::prelude::*;
 use sepconv::parallel::Workers;
-use sepconv::{AlignedVec, Model, Observer};
+use sepconv::{AlignedVec, Model, Observer, RunError};
 use sepconv_quantize::float;
 use sepconv_quantize::summary::Summary;
 use serde_json::json;
@@ -51,37 +51,26 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
     let inputs: Vec<Vec<i8>> = (0..arguments.batch)
         .map(|seed| noise(model.input().bytes(), seed.into()))
         .collect();
-    // Threads that share each inference, unless there is one for each of them.
-    let mut threads = if arguments.batch < arguments.threads {
-        let threads = Workers::new(arguments.threads.into());
-        Some(threads.map_err(|error| Failure::Environment(error.to_string()))?)
-    } else {
-        None
-    };
     let mut workers: Vec<Worker> = inputs.iter().map(|input| Worker::new(&model, input)).collect();
-    let mut run = |workers: &mut [Worker]| -> Result<(), Failure> {
-        let ran = match &mut threads {
-            Some(threads) => workers.iter_mut().try_for_each(|worker| worker.run_on(threads)),
-            None if arguments.threads == 1 => workers.iter_mut().try_for_each(Worker::run),
-            None => pool.install(|| workers.par_iter_mut().try_for_each(Worker::run)),
-        };
-        ran.map_err(|error| Failure::input(&arguments.model, error))
+    let timed = if arguments.batch < arguments.threads {
+        // All threads share each inference.
+        let threads = Workers::new(arguments.threads.into());
+        let mut threads = threads.map_err(|error| Failure::Environment(error.to_string()))?;
+        threads.within(|threads| {
+            measure(arguments.runs, &mut workers, |workers| {
+                workers.iter_mut().try_for_each(|worker| worker.run_on(threads))
+            })
+        })
+    } else if arguments.threads == 1 {
+        measure(arguments.runs, &mut workers, |workers| {
+            workers.iter_mut().try_for_each(Worker::run)
+        })
+    } else {
+        measure(arguments.runs, &mut workers, |workers| {
+            pool.install(|| workers.par_iter_mut().try_for_each(Worker::run))
+        })
     };
-    // Once unmeasured: pages are touched and caches filled.
-    run(&mut workers)?;
-    workers
-        .iter_mut()
-        .for_each(|worker| worker.times = Times::new(model.operator_count()));
-    let mut times = Vec::new();
-    let begin = Instant::now();
-    while match arguments.runs {
-        Some(runs) => times.len() < runs as usize,
-        None => times.len() < FEWEST_RUNS || begin.elapsed() < DURATION,
-    } {
-        let start = Instant::now();
-        run(&mut workers)?;
-        times.push(start.elapsed().as_secs_f64() * 1e3);
-    }
+    let mut times = timed.map_err(|error| Failure::input(&arguments.model, error))?;
     times.sort_by(f64::total_cmp);
     let float_times = match &arguments.float {
         Some(path) => float_times(path, &pool)?,
@@ -89,6 +78,28 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
     };
     let operators = per_operator(&model, &workers, times.len());
     report(arguments, &model, &times, &float_times, &operators, as_json)
+}
+
+/// The milliseconds of each run of all workers, so many runs or as many as [`DURATION`] holds.
+fn measure<'m>(
+    runs: Option<u32>,
+    workers: &mut [Worker<'m>],
+    mut run: impl FnMut(&mut [Worker<'m>]) -> Result<(), RunError>,
+) -> Result<Vec<f64>, RunError> {
+    // Once unmeasured: pages are touched and caches filled.
+    run(workers)?;
+    workers.iter_mut().for_each(Worker::forget_times);
+    let mut times = Vec::new();
+    let begin = Instant::now();
+    while match runs {
+        Some(runs) => times.len() < runs as usize,
+        None => times.len() < FEWEST_RUNS || begin.elapsed() < DURATION,
+    } {
+        let start = Instant::now();
+        run(workers)?;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    Ok(times)
 }
 
 /// Sorted times of one inference of a float network, in milliseconds.
@@ -127,12 +138,16 @@ impl<'m> Worker<'m> {
         }
     }
 
-    fn run(&mut self) -> Result<(), sepconv::RunError> {
+    fn forget_times(&mut self) {
+        self.times = Times::new(self.model.operator_count());
+    }
+
+    fn run(&mut self) -> Result<(), RunError> {
         self.model
             .run_observed(self.input, &mut self.arena, &mut self.output, &mut self.times)
     }
 
-    fn run_on(&mut self, threads: &mut Workers) -> Result<(), sepconv::RunError> {
+    fn run_on(&mut self, threads: &mut Workers) -> Result<(), RunError> {
         self.model.run_parallel(
             threads,
             self.input,

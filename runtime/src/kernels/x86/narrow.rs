@@ -138,6 +138,7 @@ impl<D: Dot> Vector for Narrow<D> {
     type Orders = ();
     const BYTES: usize = 32;
     const TILE: usize = D::TILE;
+    const OVERLAPS: bool = false;
 
     #[inline(always)]
     unsafe fn orders() {}

@@ -18,6 +18,12 @@ use core::ops::Range;
 const MAX_TILE: usize = 14;
 /// The rows of the greatest window of a convolution.
 const MAX_ROWS: usize = MAX_KERNEL;
+/// Steps of the depth in a chunk.
+const STEPS: usize = CHUNK / DEPTH_STEP;
+/// Pixels of a tile that is multiplied while another is requantized: fewer, since both need registers.
+const OVERLAP: usize = 10;
+/// The greatest depth at which requantization takes enough of the time for that.
+const OVERLAP_DEPTH: usize = 512;
 /// What makes a signed byte unsigned.
 const SIGN: i8 = -128;
 
@@ -129,6 +135,9 @@ struct Place {
 
 /// Where prepared inputs come from. (A trait, not closures: a closure that is not inlined loses the target features.)
 trait Source {
+    /// Whether preparing small tiles costs no more than preparing large ones.
+    const SMALL_TILES: bool;
+
     /// Prepares the inputs of `count` output pixels of one row, or returns `None` if the input is not what it should be;
     /// the output is left as it is then.
     ///
@@ -145,6 +154,8 @@ struct Pixels<'a> {
 }
 
 impl Source for Pixels<'_> {
+    const SMALL_TILES: bool = true;
+
     #[inline(always)]
     unsafe fn fill<V: Vector>(&self, y: usize, x: usize, count: usize, place: Place) -> Option<()> {
         let values = self.input.row(y).get(x * self.depth..(x + count) * self.depth)?;
@@ -161,6 +172,8 @@ struct Everything<'a> {
 }
 
 impl Source for Everything<'_> {
+    const SMALL_TILES: bool = false;
+
     #[inline(always)]
     unsafe fn fill<V: Vector>(&self, _: usize, _: usize, count: usize, place: Place) -> Option<()> {
         let height = self.input.shape.height as usize;
@@ -180,6 +193,8 @@ struct Windows<'a> {
 }
 
 impl Source for Windows<'_> {
+    const SMALL_TILES: bool = false;
+
     #[inline(always)]
     unsafe fn fill<V: Vector>(&self, y: usize, x: usize, count: usize, place: Place) -> Option<()> {
         let window = &self.linear.window;
@@ -354,9 +369,15 @@ unsafe fn product<V: Vector, S: Source>(
         return None;
     }
     let prepared = prepared.as_mut_ptr().cast::<u8>();
+    let overlap = V::OVERLAPS && S::SMALL_TILES && depth <= OVERLAP_DEPTH && channels > GROUP;
     let (mut y, mut x) = (first_row, 0);
     for first_pixel in (0..pixels).step_by(block) {
-        let tiles = Tiles::of(block.min(pixels - first_pixel), V::TILE);
+        let pixels = block.min(pixels - first_pixel);
+        let tiles = if overlap {
+            Tiles::full(pixels, OVERLAP)
+        } else {
+            Tiles::of(pixels, V::TILE)
+        };
         for (first, len) in tiles.iter() {
             // SAFETY: the tile is within the block, for which there is room.
             let tile = unsafe { prepared.add(first * pixel_len(depth)) };
@@ -374,15 +395,16 @@ unsafe fn product<V: Vector, S: Source>(
         // SAFETY: the tiles are prepared, and the output has room for them from `first_pixel` on.
         unsafe {
             let to = output.data.as_mut_ptr().cast::<u8>().add(first_pixel * channels);
-            multiply_block::<V>(linear, depth, channels, prepared, tiles, to);
+            multiply_block::<V, S>(linear, depth, channels, prepared, tiles, overlap, to);
         }
     }
     Some(())
 }
 
-/// A number of pixels cut into tiles of nearly the same size.
+/// A number of pixels cut into tiles.
 #[derive(Clone, Copy)]
 struct Tiles {
+    pixels: usize,
     count: usize,
     len: usize,
     /// So many of the first have one more.
@@ -390,12 +412,24 @@ struct Tiles {
 }
 
 impl Tiles {
+    /// Tiles of nearly the same size.
     fn of(pixels: usize, greatest: usize) -> Self {
         let count = pixels.div_ceil(greatest);
         Self {
+            pixels,
             count,
             len: pixels.checked_div(count).unwrap_or(0),
             longer: pixels.checked_rem(count).unwrap_or(0),
+        }
+    }
+
+    /// Tiles of one size, but for the last.
+    fn full(pixels: usize, len: usize) -> Self {
+        Self {
+            pixels,
+            count: pixels.div_ceil(len),
+            len,
+            longer: 0,
         }
     }
 
@@ -404,7 +438,8 @@ impl Tiles {
     fn iter(self) -> impl Iterator<Item = (usize, usize)> {
         (0..self.count).map(move |tile| {
             let first = tile * self.len + tile.min(self.longer);
-            (first, self.len + (tile < self.longer) as usize)
+            let len = self.len + (tile < self.longer) as usize;
+            (first, len.min(self.pixels - first))
         })
     }
 }
@@ -444,12 +479,14 @@ unsafe fn prepare<V: Vector>(from: *const u8, depth: usize, count: usize, place:
 ///
 /// `prepared` holds the tiles, `linear.weights` a block of this layout, and `to` has room for all pixels.
 #[inline(always)]
-unsafe fn multiply_block<V: Vector>(
+#[allow(clippy::too_many_arguments)]
+unsafe fn multiply_block<V: Vector, S: Source>(
     linear: &Linear,
     depth: usize,
     channels: usize,
     prepared: *const u8,
     tiles: Tiles,
+    overlap: bool,
     to: *mut u8,
 ) {
     let steps = depth.div_ceil(DEPTH_STEP);
@@ -468,7 +505,22 @@ unsafe fn multiply_block<V: Vector>(
                 if channel >= channels {
                     break;
                 }
-                for (first, len) in tiles.iter() {
+                let mut done = 0;
+                if V::OVERLAPS && S::SMALL_TILES && overlap && groups == 2 {
+                    let panel = Panel {
+                        prepared,
+                        pixel_len: pixel_len(depth),
+                        steps,
+                        constants: panel,
+                        half,
+                        tiles,
+                        to: to.add(channel),
+                        channels,
+                        valid: width.min(channels - channel),
+                    };
+                    done = panel.multiply_overlapped(&output, &mut sums);
+                }
+                for (first, len) in tiles.iter().skip(done) {
                     let tile = Tile {
                         inputs: prepared.add(first * pixel_len(depth)),
                         steps,
@@ -491,6 +543,93 @@ unsafe fn multiply_block<V: Vector>(
             }
             panel = weights.add(panel_weights(depth, groups));
         }
+    }
+}
+
+/// A panel of two groups of channels and the tiles of pixels that it is multiplied with.
+struct Panel {
+    prepared: *const u8,
+    pixel_len: usize,
+    steps: usize,
+    constants: *const u8,
+    half: usize,
+    tiles: Tiles,
+    /// The first of the panel's channels of the first pixel.
+    to: *mut u8,
+    channels: usize,
+    valid: usize,
+}
+
+impl Panel {
+    /// Computes the tiles of [`OVERLAP`] pixels, each while the one before it is requantized, and returns how many: none if
+    /// the multipliers need the general formula.
+    ///
+    /// # Safety
+    ///
+    /// As [`multiply_block`].
+    #[inline(always)]
+    unsafe fn multiply_overlapped<V: Vector>(
+        &self,
+        output: &Output<V>,
+        sums: &mut [V; 2 * MAX_TILE],
+    ) -> usize {
+        // SAFETY: the contract.
+        unsafe {
+            let first = Scales::load(self.constants, self.half);
+            let second = Scales::load(self.constants.add(GroupConstants::SIZE), self.half);
+            let pair = PairScales {
+                output,
+                first: &first,
+                second: &second,
+            };
+            match output.formula([&first, &second]) {
+                CLAMPED => self.multiply_overlapped_by::<V, CLAMPED>(pair, sums),
+                SIGNED => self.multiply_overlapped_by::<V, SIGNED>(pair, sums),
+                _ => 0,
+            }
+        }
+    }
+
+    /// As [`multiply_overlapped`](Self::multiply_overlapped), by one formula.
+    #[inline(always)]
+    unsafe fn multiply_overlapped_by<V: Vector, const FORMULA: u8>(
+        &self,
+        pair: PairScales<V>,
+        sums: &mut [V; 2 * MAX_TILE],
+    ) -> usize {
+        let mut before: Option<Destination> = None;
+        let full = self.tiles.pixels / OVERLAP;
+        // SAFETY: the contract.
+        unsafe {
+            for tile in 0..full {
+                let first = tile * OVERLAP;
+                let destination = Destination {
+                    to: self.to.add(first * self.channels),
+                    pixels: OVERLAP,
+                    channels: self.channels,
+                    valid: self.valid,
+                };
+                let tile = Tile {
+                    inputs: self.prepared.add(first * self.pixel_len),
+                    steps: self.steps,
+                    constants: self.constants.add(self.half * V::BYTES),
+                    weights: self
+                        .constants
+                        .add(2 * GroupConstants::SIZE + self.half * V::BYTES),
+                };
+                match before {
+                    None => tile.multiply_size::<V, OVERLAP, 2>(sums),
+                    Some(before) => tile.multiply_while_finishing::<V, FORMULA>(sums, pair, before),
+                }
+                before = Some(destination);
+            }
+            if let Some(before) = before {
+                for pixel in (0..OVERLAP).step_by(2) {
+                    finish_pair::<V, FORMULA>(pair, sums, pixel, pixel + 1, before);
+                }
+            }
+        }
+        full
     }
 }
 
@@ -519,6 +658,53 @@ impl Tile {
         sizes!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
     }
 
+    /// Multiplies a tile of [`OVERLAP`] pixels and two groups. In between, requantizes and writes the sums of the tile before
+    /// it, which are then replaced: multiplication and requantization mostly wait for different parts of the processor,
+    /// which does not look far enough ahead to find the one behind the other by itself.
+    ///
+    /// # Safety
+    ///
+    /// As [`multiply_block`]; there is room for the tile before at its destination.
+    #[inline(always)]
+    unsafe fn multiply_while_finishing<V: Vector, const FORMULA: u8>(
+        &self,
+        sums: &mut [V; 2 * MAX_TILE],
+        pair: PairScales<V>,
+        before: Destination,
+    ) {
+        // SAFETY: the inputs are `steps` steps of four bytes for each pixel, in chunks; the weights likewise.
+        unsafe {
+            let bias = [
+                V::load(self.constants),
+                V::load(self.constants.add(GroupConstants::SIZE)),
+            ];
+            let mut tile = [bias; OVERLAP];
+            let mut weights = self.weights;
+            let mut step = 0;
+            for turn in 0..OVERLAP / 2 {
+                let end = self.steps * (turn + 1) / (OVERLAP / 2);
+                while step < end {
+                    let (chunk, within) = (step / STEPS, step % STEPS);
+                    let at = self.inputs.add(chunk * OVERLAP * CHUNK + within * DEPTH_STEP);
+                    let columns = [V::load(weights), V::load(weights.add(64))];
+                    for (pixel, sums) in tile.iter_mut().enumerate() {
+                        let values = V::splat_from(at.add(pixel * CHUNK));
+                        for (sum, weights) in sums.iter_mut().zip(columns) {
+                            *sum = sum.add_dot(values, weights);
+                        }
+                    }
+                    weights = weights.add(2 * 64);
+                    step += 1;
+                }
+                finish_pair::<V, FORMULA>(pair, sums, 2 * turn, 2 * turn + 1, before);
+            }
+            for (pixel, tile) in tile.iter().enumerate() {
+                sums[2 * pixel] = tile[0];
+                sums[2 * pixel + 1] = tile[1];
+            }
+        }
+    }
+
     #[inline(always)]
     unsafe fn multiply_size<V: Vector, const PIXELS: usize, const GROUPS: usize>(
         &self,
@@ -533,7 +719,7 @@ impl Tile {
             let mut tile = [bias; PIXELS];
             let (mut inputs, mut weights, mut left) = (self.inputs, self.weights, self.steps);
             while left > 0 {
-                let steps = left.min(CHUNK / DEPTH_STEP);
+                let steps = left.min(STEPS);
                 let mut at = inputs;
                 for _ in 0..steps {
                     let mut columns = bias;
@@ -592,47 +778,73 @@ unsafe fn finish_pairs<V: Vector>(
         // Read once: the compiler cannot know that writing outputs leaves the constants as they are.
         let first = Scales::load(constants, half);
         let second = Scales::load(constants.add(GroupConstants::SIZE), half);
+        let pair = PairScales {
+            output,
+            first: &first,
+            second: &second,
+        };
         match output.formula([&first, &second]) {
-            CLAMPED => finish_pairs_by::<V, CLAMPED>(output, sums, first, second, destination),
-            SIGNED => finish_pairs_by::<V, SIGNED>(output, sums, first, second, destination),
-            _ => finish_pairs_by::<V, ANY>(output, sums, first, second, destination),
+            CLAMPED => finish_pairs_by::<V, CLAMPED>(pair, sums, destination),
+            SIGNED => finish_pairs_by::<V, SIGNED>(pair, sums, destination),
+            _ => finish_pairs_by::<V, ANY>(pair, sums, destination),
         }
     }
+}
+
+/// The multipliers of two groups.
+#[derive(Clone, Copy)]
+struct PairScales<'a, V: Vector> {
+    output: &'a Output<V>,
+    first: &'a Scales<V>,
+    second: &'a Scales<V>,
 }
 
 /// As [`finish_pairs`], by one formula.
 #[inline(always)]
 unsafe fn finish_pairs_by<V: Vector, const FORMULA: u8>(
-    output: &Output<V>,
+    pair: PairScales<V>,
     sums: &[V; 2 * MAX_TILE],
-    first_scales: Scales<V>,
-    second_scales: Scales<V>,
+    destination: Destination,
+) {
+    let pixels = destination.pixels;
+    for pixel in (0..pixels).step_by(2) {
+        let next = (pixel + 1).min(pixels - 1);
+        // SAFETY: the caller's contract.
+        unsafe { finish_pair::<V, FORMULA>(pair, sums, pixel, next, destination) };
+    }
+}
+
+/// As [`finish_pairs`], two pixels by one formula.
+#[inline(always)]
+unsafe fn finish_pair<V: Vector, const FORMULA: u8>(
+    PairScales {
+        output,
+        first,
+        second,
+    }: PairScales<V>,
+    sums: &[V; 2 * MAX_TILE],
+    pixel: usize,
+    next: usize,
     Destination {
-        to,
-        pixels,
-        channels,
-        valid,
+        to, channels, valid, ..
     }: Destination,
 ) {
     // SAFETY: the caller's contract.
     unsafe {
-        for pixel in (0..pixels).step_by(2) {
-            let next = (pixel + 1).min(pixels - 1);
-            let pack = output.pack([
-                output.scale::<FORMULA>(sums[2 * pixel], &first_scales),
-                output.scale::<FORMULA>(sums[2 * pixel + 1], &second_scales),
-                output.scale::<FORMULA>(sums[2 * next], &first_scales),
-                output.scale::<FORMULA>(sums[2 * next + 1], &second_scales),
-            ]);
-            let both = pack.unzip_64(output.orders);
-            let (first, second) = (to.add(pixel * channels), to.add(next * channels));
-            if valid == V::BYTES / 2 {
-                both.store_low_half(first);
-                both.high_half().store_low_half(second);
-            } else {
-                both.store_first(first, valid);
-                both.high_half().store_first(second, valid);
-            }
+        let packed = output.pack([
+            output.scale::<FORMULA>(sums[2 * pixel], first),
+            output.scale::<FORMULA>(sums[2 * pixel + 1], second),
+            output.scale::<FORMULA>(sums[2 * next], first),
+            output.scale::<FORMULA>(sums[2 * next + 1], second),
+        ]);
+        let both = packed.unzip_64(output.orders);
+        let (first, second) = (to.add(pixel * channels), to.add(next * channels));
+        if valid == V::BYTES / 2 {
+            both.store_low_half(first);
+            both.high_half().store_low_half(second);
+        } else {
+            both.store_first(first, valid);
+            both.high_half().store_first(second, valid);
         }
     }
 }

@@ -21,6 +21,8 @@ pub(super) trait Vector: Copy {
     type Orders: Copy;
     /// Pixels of a tile of a matrix product with two vectors of output channels: as many as registers can accumulate.
     const TILE: usize;
+    /// Whether there are registers enough to multiply one tile while another is requantized.
+    const OVERLAPS: bool;
 
     /// See [`Orders`](Self::Orders).
     unsafe fn orders() -> Self::Orders;

@@ -28,6 +28,7 @@ impl Vector for Wide {
     type Orders = Orders;
     const BYTES: usize = 64;
     const TILE: usize = 14;
+    const OVERLAPS: bool = true;
 
     #[inline(always)]
     unsafe fn orders() -> Orders {

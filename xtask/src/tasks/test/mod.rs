@@ -133,6 +133,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     outcome.check_tests("tests", || {
         let mut command = cargo();
         command.env(sepconv::VARIABLE, sepconv::path()?);
+        // Tests run side by side already: threads of libtorch would only wait for each other.
+        command.env("OMP_NUM_THREADS", "1");
         if let Ok(folder) = &cases {
             command.env("SEPCONV_CONFORMANCE", folder);
         }
