@@ -12,8 +12,10 @@ pub struct Windows<'a> {
     /// Empty for padding.
     rows: [&'a [i8]; MOST_ROWS],
     /// Where they start.
+    #[cfg(not(sepconv_arm = "armv6m"))]
     pointers: [*const i8; MOST_ROWS],
     /// Bytes of the shortest of them.
+    #[cfg(not(sepconv_arm = "armv6m"))]
     shortest_row: usize,
     width: u32,
     depth: usize,
@@ -30,12 +32,17 @@ impl<'a> Windows<'a> {
                 *row = input.row(window.input_row(y, ky));
             }
         }
-        let of_window = rows.get(..window.kernel_height)?;
         Some(Self {
             window,
             rows,
+            #[cfg(not(sepconv_arm = "armv6m"))]
             pointers: rows.map(<[i8]>::as_ptr),
-            shortest_row: of_window.iter().map(|row| row.len()).min()?,
+            #[cfg(not(sepconv_arm = "armv6m"))]
+            shortest_row: rows
+                .iter()
+                .take(window.kernel_height)
+                .map(|row| row.len())
+                .min()?,
             width: input.shape.width,
             depth: (input.shape.channels as usize).max(1),
             zero_point,

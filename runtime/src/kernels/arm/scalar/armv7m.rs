@@ -40,23 +40,39 @@ macro_rules! input {
     };
 }
 
+/// The same of pixels 0 and 1 alone: four multiply-accumulates.
+macro_rules! input_of_two {
+    ($multiply:literal) => {
+        concat!(
+            "ldr r8, [lr], #8
+             ldrsb r10, [r12], #1
+            ",
+            $multiply,
+            " r0, r1, r8, r10\n",
+            "ldrsb r10, [r12], #1\n",
+            $multiply,
+            " r4, r5, r8, r10\n",
+        )
+    };
+}
+
 /// The loop over a multiple of four inputs.
 macro_rules! inputs {
-    () => {
+    ($input:ident) => {
         concat!(
             "ldrd lr, r11, [sp, #20]\n",
-            input!("smull"),
-            input!("smlal"),
-            input!("smlal"),
-            input!("smlal"),
+            $input!("smull"),
+            $input!("smlal"),
+            $input!("smlal"),
+            $input!("smlal"),
             "cmp lr, r11
              beq 3f
              2:
             ",
-            input!("smlal"),
-            input!("smlal"),
-            input!("smlal"),
-            input!("smlal"),
+            $input!("smlal"),
+            $input!("smlal"),
+            $input!("smlal"),
+            $input!("smlal"),
             "cmp lr, r11
              bne 2b
              3:
@@ -164,7 +180,7 @@ macro_rules! four_pixels_function {
                  stm sp, {{r2-r8}}
                  1:
                 ",
-                inputs!(),
+                inputs!(input),
                 "ldm r12!, {{r8-r11}}\n",
                 take_apart!("r0", "r1", "r8"),
                 take_apart!("r2", "r3", "r8"),
@@ -199,6 +215,51 @@ macro_rules! four_pixels_function {
     };
 }
 
+macro_rules! two_pixels_function {
+    ($name:ident, $ties:tt) => {
+        /// Pixels 0 and 1, all pairs of channels from `constants` to the job's end.
+        ///
+        /// # Safety
+        ///
+        /// As of four pixels; only the first two outputs are written.
+        #[unsafe(naked)]
+        pub unsafe extern "C" fn $name(constants: *const u8, job: &Job) {
+            naked_asm!(concat!(
+                "push {{r4-r11, lr}}
+                 mov r12, r0
+                 sub sp, sp, #28
+                 ldm r1, {{r2-r8}}
+                 stm sp, {{r2-r8}}
+                 1:
+                ",
+                inputs!(input_of_two),
+                "ldm r12!, {{r8-r11}}\n",
+                take_apart!("r0", "r1", "r8"),
+                requantize!("r0", $ties),
+                requantize!("r1", $ties),
+                "ldm r12!, {{r8-r11}}\n",
+                take_apart!("r4", "r5", "r8"),
+                requantize!("r4", $ties),
+                requantize!("r5", $ties),
+                "ldrd r8, r9, [sp]
+                 ldr lr, [sp, #16]
+                 strb r0, [r8], #1
+                 strb r4, [r8], #1
+                 strb r1, [r9], #1
+                 strb r5, [r9], #1
+                 strd r8, r9, [sp]
+                 cmp r12, lr
+                 bne 1b
+                 add sp, sp, #28
+                 pop {{r4-r11, pc}}
+                "
+            ))
+        }
+    };
+}
+
+two_pixels_function!(two_pixels_signed, signed);
+two_pixels_function!(two_pixels_rectified, rectified);
 four_pixels_function!(four_pixels_signed, signed);
 four_pixels_function!(four_pixels_rectified, rectified);
 
@@ -218,7 +279,7 @@ pub unsafe extern "C" fn four_pixels_sums(weights: *const u8, job: &Job, sums: &
          stm sp, {{r2-r8}}
          str r0, [sp]
         ",
-        inputs!(),
+        inputs!(input),
         "mov r8, #0\n",
         take_apart!("r0", "r1", "r8"),
         take_apart!("r2", "r3", "r8"),

@@ -83,11 +83,34 @@ fn fill(source: &[i8], channels: usize, pad_left: usize, linear: &Linear, to: &m
     let zero_point = linear.input_zero_point as i8;
     let (left, rest) = to.split_at_mut_checked(pad_left).unwrap_or((&mut [], &mut []));
     left.fill(zero_point);
-    let mut at = 0;
-    for to in rest {
-        *to = source.get(at).copied().unwrap_or(zero_point);
-        at += channels;
+    let count = source.len().div_ceil(channels).min(rest.len());
+    let (inside, right) = rest.split_at_mut_checked(count).unwrap_or((&mut [], &mut []));
+    right.fill(zero_point);
+    if count > 0 {
+        // SAFETY: the source has a value at every multiple of `channels` below its length, the copy `count` places.
+        unsafe { copy_strided(inside.as_mut_ptr(), source.as_ptr(), channels, count) };
     }
+}
+
+/// Copies `count` values, each `stride` bytes after the one before.
+///
+/// # Safety
+///
+/// `count` is positive; `from` can be read at so many places, and `to` has room for as many values.
+#[unsafe(naked)]
+unsafe extern "C" fn copy_strided(to: *mut i8, from: *const i8, stride: usize, count: usize) {
+    core::arch::naked_asm!(
+        "push {{r4, lr}}
+         1:
+         ldrb r4, [r1]
+         adds r1, r1, r2
+         strb r4, [r0]
+         adds r0, r0, #1
+         subs r3, r3, #1
+         bne 1b
+         pop {{r4, pc}}
+        "
+    )
 }
 
 /// All outputs of one channel. `ROUNDING` is the block's.
@@ -109,14 +132,17 @@ fn run<const ROUNDING: u32>(
     let row_step = linear.window.stride_height * plane_width;
     let mut top = 0;
     for row in data.chunks_mut((width as usize * channels).max(1)) {
-        let mut rows = [0, 1, 2].map(|k| plane.get(top + k * plane_width..).unwrap_or(&[]));
         let mut at = channel;
+        let end = (width as usize).saturating_sub(1) * stride + 3;
+        let Some(rows) = plane.get(top..top + 2 * plane_width + end) else {
+            return;
+        };
+        let mut first = rows.as_ptr();
         for _ in 0..width {
-            let [Some([a, b, c]), Some([d, e, f]), Some([g, h, i])] = rows.map(|row| row.first_chunk::<3>())
-            else {
-                return;
+            // SAFETY: `rows` goes on to the end of the last output's window.
+            let values = unsafe {
+                core::array::from_fn::<i32, 9, _>(|k| *first.add(k / 3 * plane_width + k % 3) as i32)
             };
-            let values = [a, b, c, d, e, f, g, h, i].map(|value| *value as i32);
             let mut sum = 0i32;
             for k in 0..9 {
                 sum = sum.wrapping_add(values[k].wrapping_mul(w[k]));
@@ -130,7 +156,7 @@ fn run<const ROUNDING: u32>(
                 *to = value;
             }
             at += channels;
-            rows = rows.map(|row| row.get(stride..).unwrap_or(&[]));
+            first = first.wrapping_add(stride);
         }
         top += row_step;
     }

@@ -2,7 +2,7 @@
 
 use super::assembly::{PairOfInputs, four_pixels_sums};
 #[cfg(sepconv_arm = "armv7m")]
-use super::assembly::{four_pixels_rectified, four_pixels_signed};
+use super::assembly::{four_pixels_rectified, four_pixels_signed, two_pixels_rectified, two_pixels_signed};
 use super::requantize::requantize;
 #[cfg(sepconv_arm = "armv7m")]
 use crate::exec::copy;
@@ -60,9 +60,11 @@ impl<'a> Matrix<'a> {
         }
         self.pack(pixels, count);
         #[cfg(sepconv_arm = "armv7m")]
-        match self.linear.weights.first() {
-            Some(1) => return self.rounded(four_pixels_signed, outputs, count),
-            Some(2) => return self.rounded(four_pixels_rectified, outputs, count),
+        match (self.linear.weights.first(), count) {
+            (Some(1), 1 | 2) => return self.rounded(two_pixels_signed, outputs, count),
+            (Some(1), _) => return self.rounded(four_pixels_signed, outputs, count),
+            (Some(2), 1 | 2) => return self.rounded(two_pixels_rectified, outputs, count),
+            (Some(2), _) => return self.rounded(four_pixels_rectified, outputs, count),
             _ => (),
         }
         self.summed(outputs, count);
