@@ -9,6 +9,8 @@ const LANDED: &[(&str, Core, u64)] = &[
     ("vww", Core::M4, 6_494_025),
     ("kws", Core::M4, 3_734_608),
     ("vww", Core::M3, 14_035_736),
+    ("kws", Core::M3, 8_295_038),
+    ("micro-xception", Core::M4, 2_959_827),
 ];
 
 /// Compares a count with what was landed; `Ok(false)` if nothing was.
