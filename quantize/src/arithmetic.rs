@@ -32,16 +32,16 @@ pub fn multiplier(real: f64) -> Option<Multiplier> {
     Multiplier::from_real(real)
 }
 
-/// Addition of int8 tensors of the given scales: both are brought to twice the larger scale, with 20 bits to spare,
-/// before they are added.
-pub fn add(a: f32, b: f32, output: f32) -> Option<Operation> {
-    const LEFT_SHIFT: u8 = 20;
+/// Addition of int8 (or, if `wide`, int16) tensors of the given scales: both are brought to twice the larger scale, with
+/// 20 (15) bits to spare, before they are added.
+pub fn add(a: f32, b: f32, output: f32, wide: bool) -> Option<Operation> {
+    let left_shift = if wide { 15 } else { 20 };
     let larger = 2.0 * a.max(b) as f64;
     Some(Operation::Add {
         a: multiplier(a as f64 / larger)?,
         b: multiplier(b as f64 / larger)?,
-        output: multiplier(larger / (f64::from(1 << LEFT_SHIFT) * output as f64))?,
-        left_shift: LEFT_SHIFT,
+        output: multiplier(larger / (f64::from(1 << left_shift) * output as f64))?,
+        left_shift,
         constant: None,
     })
 }

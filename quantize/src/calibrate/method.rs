@@ -1,12 +1,14 @@
 //! From what a tensor held to the range that its quantization covers.
 
-use super::{Histogram, Range};
+use super::{Histogram, Range, Seen};
 
 /// How a range is chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Method {
     /// Everything seen.
     MinMax,
+    /// The exponential moving average of each input's least and greatest value (Jacob et al. 2018).
+    MovingAverage,
     /// All but the given share of values (such as 0.0001) at each end.
     Percentile(f64),
     /// The range with the least mean squared error of quantizing to 8 bits.
@@ -16,12 +18,25 @@ pub enum Method {
     Entropy,
 }
 
+impl std::fmt::Display for Method {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Method::MinMax => f.write_str("ranges of everything seen"),
+            Method::MovingAverage => f.write_str("moving averages of ranges"),
+            Method::Percentile(share) => write!(f, "ranges without {share:e} at each end"),
+            Method::Mse => f.write_str("ranges of least squared error"),
+            Method::Entropy => f.write_str("ranges of least divergence"),
+        }
+    }
+}
+
 /// Shrunken ranges that [`Method::Mse`] and [`Method::Entropy`] try, of the full range.
 const TRIALS: usize = 96;
 
 impl Method {
     /// The range for a tensor.
-    pub fn range(self, histogram: &Histogram) -> Range {
+    pub fn range(self, seen: &Seen) -> Range {
+        let histogram = &seen.histogram;
         let full = Range {
             min: histogram.min(),
             max: histogram.max(),
@@ -31,6 +46,7 @@ impl Method {
         }
         match self {
             Method::MinMax => full,
+            Method::MovingAverage => seen.moving,
             Method::Percentile(share) => percentile(histogram, full, share),
             Method::Mse => best(full, |range| squared_error(histogram, range)),
             Method::Entropy => best(full, |range| divergence(histogram, range)),
@@ -140,34 +156,42 @@ mod tests {
     use super::*;
 
     /// A bell of half width 1 and one far outlier.
-    fn bell_with_outlier() -> Histogram {
-        let mut histogram = Histogram::default();
+    fn bell_with_outlier() -> Seen {
+        let mut seen = Seen::new(1);
         let bell: Vec<f32> = (0..100_000)
             .map(|i| ((i as f32 / 50_000.0 - 1.0) * 1.5).powi(3))
             .collect();
-        histogram.add(&bell);
-        histogram.add(&[40.0]);
-        histogram
+        seen.add(&bell);
+        seen.add(&[40.0]);
+        seen
     }
 
     #[test]
     fn min_max_keeps_outliers_that_percentile_and_entropy_cut() {
-        let histogram = bell_with_outlier();
-        assert_eq!(Method::MinMax.range(&histogram).max, 40.0);
+        let seen = bell_with_outlier();
+        assert_eq!(Method::MinMax.range(&seen).max, 40.0);
         for method in [Method::Percentile(1e-4), Method::Entropy] {
-            let range = method.range(&histogram);
+            let range = method.range(&seen);
             assert!(range.max < 20.0 && range.max > 1.0, "{method:?}: {range:?}");
             assert!(range.min <= -1.0, "{method:?}: {range:?}");
         }
     }
 
     #[test]
+    fn the_moving_average_follows_the_ranges_of_inputs() {
+        let mut seen = Seen::new(1);
+        seen.add(&[1.0, -2.0]);
+        seen.add(&[11.0, -1.0]);
+        assert_eq!(Method::MovingAverage.range(&seen), Range { min: -1.9, max: 2.0 });
+    }
+
+    #[test]
     fn no_range_has_less_squared_error_than_the_one_of_mse() {
-        let histogram = bell_with_outlier();
-        let least = squared_error(&histogram, Method::Mse.range(&histogram));
+        let seen = bell_with_outlier();
+        let least = squared_error(&seen.histogram, Method::Mse.range(&seen));
         for method in [Method::MinMax, Method::Percentile(1e-4), Method::Entropy] {
             assert!(
-                least <= squared_error(&histogram, method.range(&histogram)),
+                least <= squared_error(&seen.histogram, method.range(&seen)),
                 "{method:?}"
             );
         }
@@ -175,15 +199,16 @@ mod tests {
 
     #[test]
     fn ranges_of_nothing_and_of_zeros_are_empty() {
-        let mut histogram = Histogram::default();
-        histogram.add(&[0.0; 8]);
+        let mut seen = Seen::new(1);
+        seen.add(&[0.0; 8]);
         for method in [
             Method::MinMax,
+            Method::MovingAverage,
             Method::Percentile(0.1),
             Method::Mse,
             Method::Entropy,
         ] {
-            assert_eq!(method.range(&histogram), Range { min: 0.0, max: 0.0 });
+            assert_eq!(method.range(&seen), Range { min: 0.0, max: 0.0 });
         }
     }
 }

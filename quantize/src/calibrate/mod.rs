@@ -1,13 +1,15 @@
 //! Calibration: which range of real numbers each activation takes, seen over sample inputs.
 //!
-//! Statistics are streamed: only one input's activations are alive at a time, and every tensor keeps a minimum, a maximum
-//! and a histogram.
+//! Statistics are streamed: only one input's activations are alive at a time, and every tensor keeps a minimum, a
+//! maximum, a histogram, and a few sums for each channel.
 
+mod channels;
 mod histogram;
 mod method;
 
+pub use channels::Channels;
 pub use histogram::Histogram;
-pub use method::Method;
+pub use method::{Method, squared_error};
 
 use crate::float::{InputLengthError, run_with};
 use crate::graph::{Graph, TensorId};
@@ -31,33 +33,72 @@ impl Range {
     }
 }
 
+/// What has been seen of one tensor.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Its values.
+    pub histogram: Histogram,
+    /// The exponential moving average of each input's range.
+    pub moving: Range,
+    /// Its channels.
+    pub channels: Channels,
+}
+
+/// The share of the moving average that each new input replaces.
+const MOMENTUM: f32 = 0.1;
+
+impl Seen {
+    /// Nothing yet, of a tensor with so many channels.
+    pub fn new(channels: usize) -> Self {
+        Seen {
+            histogram: Histogram::default(),
+            moving: Range { min: 0.0, max: 0.0 },
+            channels: Channels::new(channels),
+        }
+    }
+
+    /// Adds what the tensor held for one input (NHWC).
+    pub fn add(&mut self, values: &[f32]) {
+        let first = self.histogram.count() == 0;
+        let Range { min, max } = self.histogram.add(values);
+        if first {
+            self.moving = Range { min, max };
+        } else {
+            self.moving.min += (min - self.moving.min) * MOMENTUM;
+            self.moving.max += (max - self.moving.max) * MOMENTUM;
+        }
+        self.channels.add(values);
+    }
+}
+
 /// What has been seen of every tensor of a graph.
 #[derive(Clone, Debug)]
 pub struct Statistics {
-    histograms: Vec<Histogram>,
+    tensors: Vec<Seen>,
     inputs: usize,
 }
 
 impl Statistics {
     /// Nothing seen yet.
     pub fn new(graph: &Graph) -> Self {
+        let tensors = graph.tensors.iter();
         Self {
-            histograms: vec![Histogram::default(); graph.tensors.len()],
+            tensors: tensors.map(|tensor| Seen::new(tensor.shape.channels)).collect(),
             inputs: 0,
         }
     }
 
-    /// Runs a graph on one input (NHWC) and adds what every tensor held.
+    /// Runs a graph on one input (NHWC), adds what every tensor held, and returns the output.
     ///
     /// # Errors
     ///
     /// If the input does not fit the network.
-    pub fn add(&mut self, graph: &Graph, input: &[f32]) -> Result<(), InputLengthError> {
-        run_with(graph, input, |TensorId(tensor), values| {
-            self.histograms[tensor].add(values)
+    pub fn add(&mut self, graph: &Graph, input: &[f32]) -> Result<Vec<f32>, InputLengthError> {
+        let output = run_with(graph, input, |TensorId(tensor), values| {
+            self.tensors[tensor].add(values)
         })?;
         self.inputs += 1;
-        Ok(())
+        Ok(output)
     }
 
     /// How many inputs were seen.
@@ -65,17 +106,19 @@ impl Statistics {
         self.inputs
     }
 
+    /// What has been seen of a tensor.
+    pub fn of(&self, tensor: TensorId) -> &Seen {
+        &self.tensors[tensor.0]
+    }
+
     /// The histogram of a tensor.
     pub fn histogram(&self, tensor: TensorId) -> &Histogram {
-        &self.histograms[tensor.0]
+        &self.tensors[tensor.0].histogram
     }
 
     /// A range for every tensor.
     pub fn ranges(&self, method: Method) -> Vec<Range> {
         use rayon::prelude::*;
-        self.histograms
-            .par_iter()
-            .map(|histogram| method.range(histogram))
-            .collect()
+        self.tensors.par_iter().map(|seen| method.range(seen)).collect()
     }
 }

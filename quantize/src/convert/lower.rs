@@ -1,17 +1,28 @@
 //! One node of the graph becomes one or more of the network.
 
 use super::activations::PROBABILITY;
-use super::weights;
 use super::{ConvertError, network_shape};
+use super::{activations, weights};
 use crate::arithmetic::{self, Quantization};
-use crate::graph::{Activation, Clamp, Depthwise, Graph, Node, Operator, Padding, Shape, Weights};
+use crate::calibrate::Range;
+use crate::graph::{self, Activation, Clamp, Depthwise, Graph, Node, Operator, Padding, Shape, Weights};
 use crate::network::{self, Network, Operation, Tensor, TensorId};
 use sepconv::Element;
 use sepconv::format::MAX_INPUTS;
 use sepconv::operator::Window;
+use std::collections::HashMap;
+
+/// Copies of tensors in the other width, made where an operator needs them.
+pub(super) type Copies = HashMap<TensorId, TensorId>;
 
 /// Appends what a node computes to the network.
-pub(super) fn lower(graph: &Graph, node: &Node, network: &mut Network) -> Result<(), ConvertError> {
+pub(super) fn lower(
+    graph: &Graph,
+    node: &Node,
+    ranges: &[Range],
+    copies: &mut Copies,
+    network: &mut Network,
+) -> Result<(), ConvertError> {
     let swapped;
     let commutes = matches!(node.operator, Operator::Add | Operator::Multiply);
     let node = match node.inputs[..] {
@@ -25,11 +36,28 @@ pub(super) fn lower(graph: &Graph, node: &Node, network: &mut Network) -> Result
         }
         _ => node,
     };
-    let lowering = Lowering {
+    let mut lowering = Lowering {
         graph,
         node,
         inputs: node.inputs.iter().map(|id| id.0).collect(),
     };
+    // A clamp is a requantization, which goes from any width to any.
+    if !matches!(node.operator, Operator::Clamp | Operator::Identity) {
+        let element = network.tensors[node.output.0].element;
+        for number in 0..lowering.inputs.len() {
+            let input = lowering.inputs[number];
+            if network.tensors[input].element != element {
+                lowering.inputs[number] = match copies.get(&input) {
+                    Some(copy) => *copy,
+                    None => {
+                        let copy = lowering.in_other_width(network, input, ranges[input])?;
+                        copies.insert(input, copy);
+                        copy
+                    }
+                };
+            }
+        }
+    }
     lowering.run(network)
 }
 
@@ -40,6 +68,31 @@ struct Lowering<'g> {
 }
 
 impl Lowering<'_> {
+    /// A copy of a tensor: of an int8 one in 16 bits, exactly, or of an int16 one in 8 bits over a range.
+    fn in_other_width(
+        &self,
+        network: &mut Network,
+        source: TensorId,
+        range: Range,
+    ) -> Result<TensorId, ConvertError> {
+        let tensor = &network.tensors[source];
+        let (element, to) = match tensor.element {
+            // Differences from the zero point have nine bits with their sign; seven more are free.
+            Element::Int8 => (
+                Element::Int16,
+                Quantization {
+                    scale: tensor.scale / 128.0,
+                    zero_point: 0,
+                },
+            ),
+            Element::Int16 => {
+                let graph::Quantization { scale, zero_point } = activations::asymmetric(range);
+                (Element::Int8, Quantization { scale, zero_point })
+            }
+        };
+        self.requantize(network, source, element, to)
+    }
+
     fn run(&self, network: &mut Network) -> Result<(), ConvertError> {
         let (input_shape, output_shape) = (self.shape(0), self.graph.shape(self.node.output));
         let (from, to) = (
@@ -47,8 +100,16 @@ impl Lowering<'_> {
             quantization(network, self.node.output.0),
         );
         let operator = &self.node.operator;
+        let wide = network.tensors[self.node.output.0].element == Element::Int16;
         let linear = |operator: &Operator, channels, window| {
-            weights::linear(&self.node.name, operator, channels, window, from.scale, to.scale)
+            weights::linear(
+                &self.node.name,
+                operator,
+                channels,
+                window,
+                [from.scale, to.scale],
+                wide,
+            )
         };
         let operation = match operator {
             Operator::Convolution(c) if c.window.is_pointwise() => {
@@ -75,7 +136,7 @@ impl Lowering<'_> {
             }
             Operator::Add => {
                 let other = quantization(network, self.second()?);
-                arithmetic::add(from.scale, other.scale, to.scale)
+                arithmetic::add(from.scale, other.scale, to.scale, wide)
                     .ok_or_else(|| self.scale_error(from.scale, to.scale))?
             }
             Operator::Multiply => {
@@ -241,10 +302,23 @@ impl Lowering<'_> {
         if from == to {
             return Ok(source);
         }
+        let element = network.tensors[like].element;
+        self.requantize(network, source, element, to)
+    }
+
+    fn requantize(
+        &self,
+        network: &mut Network,
+        source: TensorId,
+        element: Element,
+        to: Quantization,
+    ) -> Result<TensorId, ConvertError> {
+        let from = quantization(network, source);
         let multiplier = self.multiplier(from.scale as f64 / to.scale as f64)?;
         let name = format!("{} requantized", network.tensors[source].name);
         let tensor = Tensor {
             name: name.clone(),
+            element,
             scale: to.scale,
             zero_point: to.zero_point,
             ..network.tensors[source].clone()
@@ -254,7 +328,7 @@ impl Lowering<'_> {
             name,
             inputs: vec![source],
             output,
-            activation: (-128, 127),
+            activation: limits(element),
             operation: Operation::Requantize(multiplier),
         });
         Ok(output)
@@ -346,21 +420,25 @@ fn quantization(network: &Network, tensor: TensorId) -> Quantization {
 
 /// The quantized form of a clamp.
 fn activation(network: &Network, output: TensorId, clamp: Clamp) -> (i32, i32) {
-    if network.tensors[output].element == Element::Int16 {
-        return (-32768, 32767);
-    }
+    let (least, greatest) = limits(network.tensors[output].element);
     let to = quantization(network, output);
-    let least = if clamp.min.is_finite() {
-        to.quantize(clamp.min)
-    } else {
-        -128
+    let bound = |real: f32, unbounded: i32| {
+        if real.is_finite() {
+            let steps = (real / to.scale).round() as i32;
+            to.zero_point.saturating_add(steps).clamp(least, greatest)
+        } else {
+            unbounded
+        }
     };
-    let greatest = if clamp.max.is_finite() {
-        to.quantize(clamp.max)
-    } else {
-        127
-    };
-    (least, greatest)
+    (bound(clamp.min, least), bound(clamp.max, greatest))
+}
+
+/// The least and greatest values of a type.
+fn limits(element: Element) -> (i32, i32) {
+    match element {
+        Element::Int8 => (-128, 127),
+        Element::Int16 => (-32768, 32767),
+    }
 }
 
 fn window(window: &crate::graph::Window) -> Window {

@@ -6,12 +6,13 @@ mod lower;
 mod tests;
 mod weights;
 
-pub use weights::{quantize_weights, weight_scales};
+pub use weights::{quantize_weights, weight_scales, widen_for_bias};
 
 use crate::calibrate::Range;
-use crate::graph::{Graph, Operator, Shape};
+use crate::graph::{Graph, Operator, Shape, TensorId};
 use crate::network::{Metadata, Network, Tensor};
 use sepconv::Element;
+use std::collections::BTreeSet;
 
 /// Why a graph cannot be quantized.
 #[derive(Debug, thiserror::Error, PartialEq)]
@@ -49,22 +50,60 @@ pub enum ConvertError {
     },
 }
 
+/// Which activations are held with 16 bits instead of 8. A node whose output is wide computes in 16 bits (a linear one
+/// with 8-bit weights): inputs that are not wide are widened for it, exactly.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Precision {
+    /// Wide tensors, all of them outputs of nodes for which [`Precision::can_be_wide`].
+    pub wide: BTreeSet<TensorId>,
+}
+
+impl Precision {
+    /// Everything with 8 bits.
+    pub fn narrow() -> Self {
+        Self::default()
+    }
+
+    /// Whether the runtime computes such an operator with 16 bits.
+    pub fn can_be_wide(operator: &Operator) -> bool {
+        operator.weights().is_some()
+            || matches!(
+                operator,
+                Operator::Add | Operator::Clamp | Operator::MaxPool(_) | Operator::GlobalAveragePool
+            )
+    }
+
+    fn is_wide(&self, tensor: TensorId) -> bool {
+        self.wide.contains(&tensor)
+    }
+}
+
 /// Quantizes a rewritten graph. `ranges` has a range for each tensor of the graph; a tensor or weights for which the
 /// source fixes a quantization keep it. The metadata's operator names are filled in when the network is written.
 ///
 /// # Errors
 ///
 /// [`ConvertError`] names the node and says why.
-pub fn convert(graph: &Graph, ranges: &[Range], metadata: Metadata) -> Result<Network, ConvertError> {
-    let quantizations = activations::quantizations(graph, ranges);
+pub fn convert(
+    graph: &Graph,
+    ranges: &[Range],
+    precision: &Precision,
+    metadata: Metadata,
+) -> Result<Network, ConvertError> {
+    let quantizations = activations::quantizations(graph, ranges, precision);
     let tensors = graph
         .tensors
         .iter()
         .zip(&quantizations)
-        .map(|(tensor, quantization)| Tensor {
+        .enumerate()
+        .map(|(id, (tensor, quantization))| Tensor {
             name: tensor.name.clone(),
             shape: network_shape(tensor.shape),
-            element: Element::Int8,
+            element: if precision.is_wide(TensorId(id)) {
+                Element::Int16
+            } else {
+                Element::Int8
+            },
             scale: quantization.scale,
             zero_point: quantization.zero_point,
         });
@@ -75,8 +114,9 @@ pub fn convert(graph: &Graph, ranges: &[Range], metadata: Metadata) -> Result<Ne
         output: graph.output.0,
         metadata,
     };
+    let mut copies = lower::Copies::new();
     for node in &graph.nodes {
-        lower::lower(graph, node, &mut network)?;
+        lower::lower(graph, node, ranges, &mut copies, &mut network)?;
     }
     network.drop_unused_tensors();
     Ok(network)
@@ -85,7 +125,7 @@ pub fn convert(graph: &Graph, ranges: &[Range], metadata: Metadata) -> Result<Ne
 /// The name of a tensor for which neither the source nor the operators around it fix a quantization, so that it has to be
 /// calibrated. `None` for a graph that is quantized throughout.
 pub fn uncalibrated(graph: &Graph) -> Option<&str> {
-    let known = activations::known(graph);
+    let known = activations::known(graph, &Precision::narrow());
     let used = graph.nodes.iter().flat_map(|node| {
         // An index is no real number.
         let output = (node.operator != Operator::ArgMax).then_some(&node.output);
@@ -102,7 +142,16 @@ pub fn uncalibrated(graph: &Graph) -> Option<&str> {
 /// As [`convert`].
 pub fn convert_quantized(graph: &Graph, metadata: Metadata) -> Result<Network, ConvertError> {
     let no_ranges = vec![Range { min: 0.0, max: 0.0 }; graph.tensors.len()];
-    convert(graph, &no_ranges, metadata)
+    convert(graph, &no_ranges, &Precision::narrow(), metadata)
+}
+
+/// Writes the quantization that [`convert`] would choose into every tensor of a graph, so that conversions of parts of it
+/// agree.
+pub fn pin(graph: &mut Graph, ranges: &[Range], precision: &Precision) {
+    let quantizations = activations::quantizations(graph, ranges, precision);
+    for (tensor, quantization) in graph.tensors.iter_mut().zip(quantizations) {
+        tensor.quantization = Some(quantization);
+    }
 }
 
 fn network_shape(shape: Shape) -> sepconv::Shape {

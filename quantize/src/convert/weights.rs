@@ -38,14 +38,14 @@ pub fn quantize_weights(operator: &Operator, weights: &Weights, scales: &[f32]) 
     weights.values.iter().enumerate().map(quantized).collect()
 }
 
-/// The integer form of a linear operator between activations of the given scales.
+/// The integer form of a linear operator between activations of the given scales, of 16 bits if `wide`.
 pub(super) fn linear(
     node: &str,
     operator: &Operator,
     channels: usize,
     window: Window,
-    input_scale: f32,
-    output_scale: f32,
+    [input_scale, output_scale]: [f32; 2],
+    wide: bool,
 ) -> Result<Linear, ConvertError> {
     let weights = operator.weights().expect("linear operators have weights");
     let fixed = weights.quantized.as_ref();
@@ -69,7 +69,7 @@ pub(super) fn linear(
         Some(bias) => bias.iter().map(|bias| *bias as i64).collect(),
         None => (0..channels).map(|channel| rounded(channel) as i64).collect(),
     };
-    prove_no_overflow(node, operator, &values, &bias)?;
+    prove_no_overflow(node, operator, &values, &bias, wide)?;
     let multipliers = scales.iter().map(|scale| {
         let ratio = input_scale as f64 * *scale as f64 / output_scale as f64;
         arithmetic::multiplier(ratio).ok_or_else(|| ConvertError::Scale {
@@ -89,7 +89,7 @@ pub(super) fn linear(
 
 /// Makes the scale of a channel larger where its bias would not fit 30 bits: a channel with tiny weights and an ordinary
 /// bias is a constant, and its weights' precision does not matter.
-fn widen_for_bias(scales: &mut [f32], bias: impl Fn(usize) -> f32, input_scale: f32) {
+pub fn widen_for_bias(scales: &mut [f32], bias: impl Fn(usize) -> f32, input_scale: f32) {
     const LIMIT: f32 = (1 << 30) as f32;
     for (channel, scale) in scales.iter_mut().enumerate() {
         let least = bias(channel).abs() / (input_scale * LIMIT);
@@ -99,18 +99,21 @@ fn widen_for_bias(scales: &mut [f32], bias: impl Fn(usize) -> f32, input_scale: 
     }
 }
 
-/// No input can overflow a channel's accumulator: `Σ|w| · 255 + |bias| < 2³¹`.
+/// No input can overflow a channel's accumulator: `Σ|w| · 255 + |bias| < 2³¹`, or, with activations of 16 bits,
+/// `Σ|w| · 32768 + |bias| < 2⁴⁷`.
 fn prove_no_overflow(
     node: &str,
     operator: &Operator,
     values: &[i8],
     bias: &[i64],
+    wide: bool,
 ) -> Result<(), ConvertError> {
+    let (greatest, limit) = if wide { (1 << 15, 1 << 47) } else { (255, 1 << 31) };
     let mut reach: Vec<i64> = bias.iter().map(|bias| bias.saturating_abs()).collect();
     for (index, value) in values.iter().enumerate() {
-        reach[operator.weight_channel(index)] += (*value as i64).abs() * 255;
+        reach[operator.weight_channel(index)] += (*value as i64).abs() * greatest;
     }
-    match reach.iter().position(|reach| *reach >= 1 << 31) {
+    match reach.iter().position(|reach| *reach >= limit) {
         Some(channel) => Err(ConvertError::Overflow {
             node: node.into(),
             channel,
@@ -137,7 +140,7 @@ mod tests {
     fn weights_are_within_half_a_step() {
         let values: Vec<f32> = (0..64).map(|i| ((i * 37 % 64) as f32 - 31.5) * 0.01).collect();
         let operator = fully_connected(values.clone(), vec![0.0; 4]);
-        let linear = linear("fc", &operator, 4, Window::UNIT, 0.1, 0.2).unwrap();
+        let linear = linear("fc", &operator, 4, Window::UNIT, [0.1, 0.2], false).unwrap();
         let scales = weight_scales(&operator, operator.weights().unwrap(), 4);
         for (index, (real, quantized)) in values.iter().zip(&linear.weights).enumerate() {
             let scale = scales[index / 16];
@@ -148,7 +151,7 @@ mod tests {
     #[test]
     fn a_channel_of_tiny_weights_keeps_its_bias() {
         let operator = fully_connected(vec![1e-12, -1e-12, 0.5, 0.5], vec![3.0, 1.0]);
-        let linear = linear("fc", &operator, 2, Window::UNIT, 0.02, 0.05).unwrap();
+        let linear = linear("fc", &operator, 2, Window::UNIT, [0.02, 0.05], false).unwrap();
         // The bias alone, requantized, is 3.0 / 0.05 steps.
         assert_eq!(linear.multipliers[0].apply(linear.bias[0] as i32), 60);
     }
@@ -157,7 +160,7 @@ mod tests {
     fn a_channel_that_can_overflow_is_refused() {
         let inputs = 70_000;
         let operator = fully_connected(vec![1.0; inputs], vec![0.0]);
-        let error = linear("fc", &operator, 1, Window::UNIT, 0.1, 0.2).unwrap_err();
+        let error = linear("fc", &operator, 1, Window::UNIT, [0.1, 0.2], false).unwrap_err();
         assert_eq!(
             error,
             ConvertError::Overflow {

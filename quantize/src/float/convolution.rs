@@ -1,7 +1,7 @@
 //! Convolution as matrix products over bands of output pixels.
 
 use super::gemm::multiply_add_transposed;
-use crate::graph::{Clamp, Convolution, Shape};
+use crate::graph::{Clamp, Convolution, Shape, Window};
 use rayon::prelude::*;
 
 /// Patches of a band are kept to about this many values, so that they stay in the second-level cache.
@@ -45,7 +45,7 @@ pub fn convolution(
                 let mut patches = vec![0.0; pixels * k];
                 for (i, patch) in patches.chunks_exact_mut(k).enumerate() {
                     let (y, x) = ((first + i) / made.width, (first + i) % made.width);
-                    copy_patch(c, shape, input, y, x, patch);
+                    copy_patch(&c.window, shape, input, (y, x), patch);
                 }
                 multiply_add_transposed(pixels, made.channels, k, &patches, &c.weights.values, rows);
             }
@@ -55,14 +55,19 @@ pub fn convolution(
         });
 }
 
-/// Copies what the kernel sees at output pixel (`y`, `x`), in weight order. `patch` starts as zeros, which padding
+/// Copies what a kernel over all channels sees at output pixel (y, x), tap after tap. `patch` starts as zeros, which padding
 /// leaves.
-fn copy_patch(c: &Convolution, shape: Shape, input: &[f32], y: usize, x: usize, patch: &mut [f32]) {
-    let window = &c.window;
-    for (tap, values) in patch.chunks_exact_mut(c.in_channels).enumerate() {
+pub(crate) fn copy_patch(
+    window: &Window,
+    shape: Shape,
+    input: &[f32],
+    pixel: (usize, usize),
+    patch: &mut [f32],
+) {
+    for (tap, values) in patch.chunks_exact_mut(shape.channels).enumerate() {
         let (tap_y, tap_x) = (tap / window.kernel.1, tap % window.kernel.1);
-        let row = y * window.stride.0 + tap_y * window.dilation.0;
-        let column = x * window.stride.1 + tap_x * window.dilation.1;
+        let row = pixel.0 * window.stride.0 + tap_y * window.dilation.0;
+        let column = pixel.1 * window.stride.1 + tap_x * window.dilation.1;
         let Some(row) = row
             .checked_sub(window.padding.top)
             .filter(|&row| row < shape.height)
@@ -76,6 +81,6 @@ fn copy_patch(c: &Convolution, shape: Shape, input: &[f32], y: usize, x: usize, 
             continue;
         };
         let start = (row * shape.width + column) * shape.channels;
-        values.copy_from_slice(&input[start..start + c.in_channels]);
+        values.copy_from_slice(&input[start..start + shape.channels]);
     }
 }

@@ -12,6 +12,9 @@ mod movement;
 mod pool;
 mod vectorized;
 
+pub(crate) use convolution::copy_patch;
+pub(crate) use gemm::multiply_add_transposed;
+
 use crate::graph::{Graph, Node, Operator, Shape, TensorId};
 use thiserror::Error;
 

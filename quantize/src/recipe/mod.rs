@@ -1,20 +1,25 @@
 //! From a float graph and calibration inputs to a quantized network: which techniques, in which order, and what each of
 //! them brought.
 //!
-//! [`Recipe::Fast`] calibrates and converts. [`Recipe::Best`] tries equalization, several ways to choose ranges, and bias
-//! correction, and keeps what brings the int8 outputs nearer to the float ones on the calibration inputs.
+//! [`Recipe::Fast`] calibrates and converts. [`Recipe::Best`] tries several ways to choose ranges, equalization, and rounding
+//! of weights layer after layer with biases to match, and keeps what brings the int8 outputs nearer to the float ones on
+//! calibration inputs that it set aside.
 
-mod bias;
-mod channels;
 mod equalize;
+mod groups;
 mod measure;
+mod prefix;
+mod reconstruct;
+mod rounding;
+mod samples;
 
-pub use channels::{ChannelStatistics, Channels};
 pub use equalize::equalize;
+pub use groups::{Group, groups};
 pub use measure::{Fidelity, fidelity};
+pub use reconstruct::{Rounding, reconstruct};
 
 use crate::calibrate::{Method, Range, Statistics};
-use crate::convert::{ConvertError, convert};
+use crate::convert::{ConvertError, Precision, convert, pin};
 use crate::float::{self, InputLengthError};
 use crate::graph::Graph;
 use crate::network::{Metadata, Network};
@@ -82,46 +87,85 @@ pub fn quantize(
     if inputs.is_empty() {
         return Err(RecipeError::NoInputs);
     }
-    let statistics = calibrate(graph, inputs, progress)?;
-    let network = convert(graph, &statistics.ranges(method), metadata.clone())?;
     if recipe == Recipe::Fast {
+        let statistics = calibrate(graph, inputs, progress)?;
+        let network = convert(graph, &statistics.ranges(method), &Precision::narrow(), metadata)?;
         return Ok(Quantized {
             network,
             graph: graph.clone(),
             trials: Vec::new(),
         });
     }
-    let mut search = Search::new(graph, inputs, metadata, progress)?;
-    search.attempt(&format!("{method:?}"), graph, &statistics.ranges(method))?;
+    best(graph, inputs, method, metadata, progress)
+}
 
-    let channels = ChannelStatistics::of(graph, inputs, progress)?;
-    for share in [0.5, 0.75, 1.0] {
-        let mut equalized = graph.clone();
-        equalize(&mut equalized, &channels, share);
-        let statistics = calibrate(&equalized, inputs, progress)?;
-        for method in [
-            Method::MinMax,
-            Method::Percentile(1e-5),
-            Method::Percentile(1e-4),
-            Method::Mse,
-        ] {
-            let what = format!(
-                "equalization with {share} of the activations' spread moved into weights, {method:?}"
-            );
-            search.attempt(&what, &equalized, &statistics.ranges(method))?;
-        }
+/// Every fourth input is set aside to judge by, if there are so many.
+const JUDGED: usize = 4;
+
+fn best(
+    graph: &Graph,
+    inputs: &[Vec<f32>],
+    method: Method,
+    metadata: Metadata,
+    progress: &dyn Fn(&str, f32),
+) -> Result<Quantized, RecipeError> {
+    let is_judge = |index: &usize| index % JUDGED == JUDGED - 1;
+    let of = |judges: bool| -> Vec<Vec<f32>> {
+        let chosen = (0..inputs.len()).filter(|index| is_judge(index) == judges);
+        chosen.map(|index| inputs[index].clone()).collect()
+    };
+    let (fitted, mut judges) = (of(false), of(true));
+    if judges.is_empty() {
+        judges = fitted.clone();
     }
-    let (graph, ranges) = (search.graph.clone(), search.ranges.clone());
-    let channels = ChannelStatistics::of(&graph, inputs, progress)?;
-    let mut corrected = graph.clone();
-    bias::correct(&mut corrected, &channels);
-    search.attempt("bias correction", &corrected, &ranges)?;
+    let precision = Precision::narrow();
+    let statistics = calibrate(graph, &fitted, progress)?;
+    let mut search = Search::new(graph, &judges, metadata, progress)?;
+    let mut methods = vec![method];
+    methods.extend(METHODS.into_iter().filter(|other| *other != method));
+    for method in methods {
+        search.attempt(&method.to_string(), graph, &statistics.ranges(method), method)?;
+    }
+
+    let mut equalized = graph.clone();
+    if !equalize(&mut equalized, &statistics).is_empty() {
+        let statistics = calibrate(&equalized, &fitted, progress)?;
+        let (ranges, method) = (statistics.ranges(search.method), search.method);
+        search.attempt(
+            &format!("equalized channels, {method}"),
+            &equalized,
+            &ranges,
+            method,
+        )?;
+    }
+
+    for (what, rounding) in [
+        (
+            "weights rounded layer by layer, biases fitted",
+            Rounding { clip: false },
+        ),
+        ("the same with clipped weights", Rounding { clip: true }),
+    ] {
+        let (mut rounded, ranges) = (search.exact.clone(), search.ranges.clone());
+        pin(&mut rounded, &ranges, &precision);
+        reconstruct(&mut rounded, &ranges, &precision, &fitted, rounding, progress)?;
+        search.attempt_rounded(what, &rounded)?;
+    }
     Ok(Quantized {
         network: search.network,
         graph: search.graph,
         trials: search.trials,
     })
 }
+
+/// Ways to choose ranges that [`Recipe::Best`] tries.
+const METHODS: [Method; 5] = [
+    Method::MinMax,
+    Method::MovingAverage,
+    Method::Percentile(1e-5),
+    Method::Percentile(1e-4),
+    Method::Mse,
+];
 
 fn calibrate(
     graph: &Graph,
@@ -143,8 +187,11 @@ struct Search<'a> {
     expected: Vec<Vec<f32>>,
     metadata: Metadata,
     progress: &'a dyn Fn(&str, f32),
-    graph: Graph,
+    /// The graph with exact weights and the ranges that did best.
+    exact: Graph,
     ranges: Vec<Range>,
+    method: Method,
+    graph: Graph,
     network: Network,
     best: Option<Fidelity>,
     trials: Vec<Trial>,
@@ -166,8 +213,10 @@ impl<'a> Search<'a> {
             expected,
             metadata,
             progress,
-            graph: graph.clone(),
+            exact: graph.clone(),
             ranges: Vec::new(),
+            method: Method::MinMax,
+            graph: graph.clone(),
             network: Network::default(),
             best: None,
             trials: Vec::new(),
@@ -175,9 +224,29 @@ impl<'a> Search<'a> {
     }
 
     /// Quantizes with these ranges and keeps the network if its outputs are nearer to the float ones than all before.
-    fn attempt(&mut self, technique: &str, graph: &Graph, ranges: &[Range]) -> Result<(), ConvertError> {
+    fn attempt(
+        &mut self,
+        technique: &str,
+        graph: &Graph,
+        ranges: &[Range],
+        method: Method,
+    ) -> Result<(), ConvertError> {
+        if self.judge(technique, graph, ranges)? {
+            (self.exact, self.ranges, self.method) = (graph.clone(), ranges.to_vec(), method);
+        }
+        Ok(())
+    }
+
+    /// Likewise with a graph whose weights are rounded and whose activations are pinned to the ranges that did best.
+    fn attempt_rounded(&mut self, technique: &str, graph: &Graph) -> Result<(), ConvertError> {
+        let ranges = self.ranges.clone();
+        self.judge(technique, graph, &ranges)?;
+        Ok(())
+    }
+
+    fn judge(&mut self, technique: &str, graph: &Graph, ranges: &[Range]) -> Result<bool, ConvertError> {
         (self.progress)(technique, 0.0);
-        let network = convert(graph, ranges, self.metadata.clone())?;
+        let network = convert(graph, ranges, &Precision::narrow(), self.metadata.clone())?;
         let fidelity = fidelity(&network, self.inputs, &self.expected);
         let kept = self.best.is_none_or(|best| fidelity.decibels > best.decibels);
         self.trials.push(Trial {
@@ -186,9 +255,145 @@ impl<'a> Search<'a> {
             kept,
         });
         if kept {
-            (self.graph, self.ranges, self.network) = (graph.clone(), ranges.to_vec(), network);
+            (self.graph, self.network) = (graph.clone(), network);
             self.best = Some(fidelity);
         }
-        Ok(())
+        Ok(kept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{Clamp, Operator};
+    use crate::rewrite::testing::{Builder, random};
+    use sepconv::Element;
+
+    /// Two residual blocks and a classifier.
+    fn residual() -> Graph {
+        let mut builder = Builder::new(8, 8, 3).convolution(16, 3, 1);
+        for _ in 0..2 {
+            let stream = builder.last();
+            builder = builder
+                .clamp(Clamp::RELU)
+                .depthwise(3, 1)
+                .convolution(16, 1, 0)
+                .add(stream);
+        }
+        builder
+            .clamp(Clamp::RELU)
+            .operator(Operator::GlobalAveragePool)
+            .fully_connected(10)
+            .finish()
+    }
+
+    fn inputs(graph: &Graph, seeds: std::ops::Range<u64>) -> Vec<Vec<f32>> {
+        let values = graph.shape(graph.input).elements();
+        seeds.map(|seed| random(values, seed)).collect()
+    }
+
+    fn decibels(graph: &Graph, ranges: &[Range], precision: &Precision, of: &Graph) -> f32 {
+        let network = convert(graph, ranges, precision, Metadata::default()).expect("it has an integer form");
+        let inputs = inputs(of, 100..132);
+        let expected: Vec<Vec<f32>> = inputs
+            .iter()
+            .map(|input| float::run(of, input).expect("it fits"))
+            .collect();
+        fidelity(&network, &inputs, &expected).decibels
+    }
+
+    #[test]
+    fn wide_sums_bring_outputs_nearer() {
+        let graph = residual();
+        let statistics = calibrate(&graph, &inputs(&graph, 0..32), &|_, _| ()).unwrap();
+        let ranges = statistics.ranges(Method::MinMax);
+        let sums = graph
+            .nodes
+            .iter()
+            .filter(|node| node.operator == Operator::Add)
+            .map(|node| node.output);
+        let precision = Precision { wide: sums.collect() };
+        let network = convert(&graph, &ranges, &precision, Metadata::default()).unwrap();
+        let wide = network
+            .tensors
+            .iter()
+            .filter(|tensor| tensor.element == Element::Int16);
+        assert!(wide.count() >= 4, "sums and what they add are wide");
+        let (narrow, wide) = (
+            decibels(&graph, &ranges, &Precision::narrow(), &graph),
+            decibels(&graph, &ranges, &precision, &graph),
+        );
+        assert!(wide > narrow + 0.5, "{narrow} dB became {wide} dB");
+    }
+
+    #[test]
+    fn wide_linear_layers_bring_outputs_nearer() {
+        let graph = residual();
+        let statistics = calibrate(&graph, &inputs(&graph, 0..32), &|_, _| ()).unwrap();
+        let ranges = statistics.ranges(Method::MinMax);
+        let wide = graph
+            .nodes
+            .iter()
+            .filter(|node| Precision::can_be_wide(&node.operator))
+            .map(|node| node.output);
+        let precision = Precision { wide: wide.collect() };
+        let (narrow, wide) = (
+            decibels(&graph, &ranges, &Precision::narrow(), &graph),
+            decibels(&graph, &ranges, &precision, &graph),
+        );
+        assert!(wide > narrow + 1.0, "{narrow} dB became {wide} dB");
+    }
+
+    #[test]
+    fn rounding_layer_by_layer_brings_outputs_nearer() {
+        let graph = residual();
+        let seen = inputs(&graph, 0..32);
+        let ranges = calibrate(&graph, &seen, &|_, _| ())
+            .unwrap()
+            .ranges(Method::MinMax);
+        let precision = Precision::narrow();
+        let nearest = decibels(&graph, &ranges, &precision, &graph);
+        let mut rounded = graph.clone();
+        pin(&mut rounded, &ranges, &precision);
+        reconstruct(
+            &mut rounded,
+            &ranges,
+            &precision,
+            &seen,
+            Rounding::default(),
+            &|_, _| (),
+        )
+        .unwrap();
+        let found = decibels(&rounded, &ranges, &precision, &graph);
+        assert!(found > nearest + 0.3, "{nearest} dB became {found} dB");
+        let all_rounded = rounded.nodes.iter().filter_map(|node| node.operator.weights());
+        assert!(all_rounded.clone().count() > 0);
+        assert!(all_rounded.into_iter().all(|weights| weights.quantized.is_some()));
+    }
+
+    #[test]
+    fn the_best_of_all_trials_is_kept() {
+        let graph = residual();
+        let made = quantize(
+            &graph,
+            &inputs(&graph, 0..16),
+            Method::MinMax,
+            Recipe::Best,
+            Metadata::default(),
+            &|_, _| (),
+        )
+        .unwrap();
+        let best = made
+            .trials
+            .iter()
+            .max_by(|a, b| a.fidelity.decibels.total_cmp(&b.fidelity.decibels))
+            .expect("there are trials");
+        assert!(best.kept && made.trials[0].kept);
+        let judges: Vec<Vec<f32>> = inputs(&graph, 0..16).into_iter().skip(3).step_by(4).collect();
+        let expected: Vec<Vec<f32>> = judges
+            .iter()
+            .map(|input| float::run(&graph, input).unwrap())
+            .collect();
+        assert_eq!(fidelity(&made.network, &judges, &expected), best.fidelity);
     }
 }
