@@ -1,5 +1,5 @@
 //! Development tasks of sepconv: `cargo xtask doctor`, `demo`, `test`, `icount`, `flash`, `runtime-size`,
-//! `peers`.
+//! `peers`, `accuracy`.
 //!
 //! Every task is a module of [`tasks`]. This program depends on little, so that it builds in seconds on a machine that
 //! has nothing else yet; what tasks need beyond Rust is listed and installed by [`provision`].
@@ -50,6 +50,8 @@ enum Task {
     Flash(tasks::flash::Arguments),
     /// Measure the flash that the runtime takes for each of some models.
     RuntimeSize(tasks::runtime_size::Arguments),
+    /// Measure accuracy: floating point, and int8 by each recipe.
+    Accuracy(tasks::accuracy::Arguments),
     /// Measure latency beside OpenVINO, ONNX Runtime and LiteRT.
     Peers(tasks::peers::Arguments),
 }
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Task::Icount(arguments) => tasks::icount::run(&arguments),
         Task::Flash(arguments) => tasks::flash::run(&arguments),
         Task::RuntimeSize(arguments) => tasks::runtime_size::run(&arguments),
+        Task::Accuracy(arguments) => tasks::accuracy::run(&arguments),
         Task::Peers(arguments) => tasks::peers::run(&arguments),
     };
     match outcome {

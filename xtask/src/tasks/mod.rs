@@ -1,5 +1,6 @@
 //! The tasks, one module each.
 
+pub mod accuracy;
 pub mod conformance;
 pub mod demo;
 pub mod doctor;

@@ -1,0 +1,315 @@
+//! `cargo xtask accuracy`: accuracy in floating point and in int8, of every network that there is data for.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::command;
+use crate::error::Error;
+use crate::sepconv;
+use crate::table::render;
+use crate::workspace::{root, target};
+
+/// Measure accuracy: floating point, and int8 by each recipe.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A folder with models/ and data/ [default: $SEPCONV_SHARED, else ../shared]
+    folder: Option<PathBuf>,
+    /// Only networks whose name contains this
+    #[arg(long)]
+    only: Option<String>,
+    /// Calibration images
+    #[arg(long, default_value = "100")]
+    images: u32,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A network, and what it is calibrated and measured on.
+struct Network {
+    name: &'static str,
+    model: &'static str,
+    /// The same network as others quantized it, to be no worse than.
+    theirs: Option<&'static str>,
+    calibration: &'static str,
+    test: &'static str,
+    /// Whether the data are unpacked first.
+    unpacked: bool,
+    /// Mean and standard deviation of pixels; `None` where inputs are the quantized values of `theirs`.
+    normalization: Option<[&'static str; 2]>,
+    resize: &'static str,
+}
+
+const NETWORKS: [Network; 6] = [
+    Network {
+        name: "Xception, ImageNet",
+        model: "xception-imagenet.onnx",
+        theirs: None,
+        calibration: "imagenet-calibration",
+        test: "imagenet-val",
+        unpacked: false,
+        normalization: Some(["127.5", "127.5"]),
+        resize: "bicubic",
+    },
+    Network {
+        name: "EfficientNet-Lite0, ImageNet",
+        model: "efficientnet-lite0.onnx",
+        theirs: None,
+        calibration: "imagenet-calibration",
+        test: "imagenet-val",
+        unpacked: false,
+        normalization: Some(["127", "128"]),
+        resize: "bicubic",
+    },
+    Network {
+        name: "mini Xception, FER2013",
+        model: "mini-xception-fer2013.onnx",
+        theirs: None,
+        calibration: "faces/calibration",
+        test: "faces/test",
+        unpacked: true,
+        normalization: Some(["127.5", "127.5"]),
+        resize: "bilinear",
+    },
+    Network {
+        name: "big Xception, FER2013",
+        model: "big-xception-fer2013.onnx",
+        theirs: None,
+        calibration: "faces/calibration",
+        test: "faces/test",
+        unpacked: true,
+        normalization: Some(["127.5", "127.5"]),
+        resize: "bilinear",
+    },
+    Network {
+        name: "DS-CNN, keywords",
+        model: "mlperf-tiny/kws_float.tflite",
+        theirs: Some("mlperf-tiny/kws_int8.tflite"),
+        calibration: "keywords/calibration.npy",
+        test: "keywords/test.npz",
+        unpacked: true,
+        normalization: None,
+        resize: "bilinear",
+    },
+    Network {
+        name: "ResNet-8, CIFAR-10",
+        model: "mlperf-tiny/ic_float.tflite",
+        theirs: Some("mlperf-tiny/ic_int8.tflite"),
+        calibration: "cifar10/calibration",
+        test: "cifar10/test",
+        unpacked: true,
+        normalization: Some(["0", "1"]),
+        resize: "bilinear",
+    },
+];
+
+/// Measures and prints the table.
+///
+/// # Errors
+///
+/// [`Error`] if there is no data, or a network cannot be quantized or run.
+pub fn run(arguments: &Arguments) -> Result<(), Error> {
+    let folder = arguments.folder.clone().unwrap_or_else(|| {
+        std::env::var_os("SEPCONV_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from)
+    });
+    if !folder.join("models").is_dir() || !folder.join("data").is_dir() {
+        return Err(Error::Input(format!(
+            "{} has no models/ and data/: give a folder that has, as `cargo xtask accuracy DIR`",
+            folder.display()
+        )));
+    }
+    let chosen = |network: &&Network| {
+        let name = arguments.only.as_deref().unwrap_or("");
+        network.name.to_lowercase().contains(&name.to_lowercase())
+    };
+    let networks: Vec<&Network> = NETWORKS.iter().filter(chosen).collect();
+    let unpacked = target().join("accuracy");
+    make_folder(&unpacked)?;
+    if networks.iter().any(|network| network.unpacked) {
+        let python = install()?;
+        let mut script = Command::new(python);
+        script.arg(root().join("tests/accuracy/data.py"));
+        command::run(script.arg(folder.join("data")).arg(&unpacked))?;
+    }
+    let mut measured = Vec::new();
+    for network in networks {
+        let data = if network.unpacked {
+            unpacked.clone()
+        } else {
+            folder.join("data")
+        };
+        let parts = [
+            folder.join("models").join(network.model),
+            data.join(network.calibration),
+            data.join(network.test),
+        ];
+        match parts.iter().find(|part| !part.exists()) {
+            Some(missing) => eprintln!("left out: {} (there is no {})", network.name, missing.display()),
+            None => measured.extend(measure(arguments, network, &folder.join("models"), &parts)?),
+        }
+    }
+    print(arguments, &measured)
+}
+
+fn make_folder(folder: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(folder)
+        .map_err(|error| Error::Environment(format!("cannot make {}: {error}", folder.display())))
+}
+
+/// Installs what unpacks data in an environment of their own and returns its Python.
+fn install() -> Result<PathBuf, Error> {
+    let environment = target().join("accuracy-venv");
+    let python = environment.join("bin/python");
+    if !python.is_file() {
+        command::run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
+    }
+    let mut pip = Command::new(&python);
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "-r",
+    ]);
+    command::run(pip.arg(root().join("tests/accuracy/requirements.txt")))?;
+    Ok(python)
+}
+
+/// One quantization of a network.
+struct Measured {
+    network: &'static str,
+    who: String,
+    /// As `sepconv eval` prints it.
+    figures: Value,
+    /// Of quantizing: seconds, and the most memory held.
+    seconds: Option<f64>,
+    peak: Option<f64>,
+}
+
+fn measure(
+    arguments: &Arguments,
+    network: &Network,
+    models: &Path,
+    [model, calibration, test]: &[PathBuf; 3],
+) -> Result<Vec<Measured>, Error> {
+    let folder = target().join("accuracy");
+    let mut all = Vec::new();
+    let mut normalization = network.normalization.map(|pair| pair.map(String::from));
+    if let Some(theirs) = network.theirs {
+        let file = folder.join(format!("{}.sepc", network.name.replace([' ', ','], "-")));
+        let mut quantize = sepconv::command()?;
+        quantize
+            .arg("quantize")
+            .arg(models.join(theirs))
+            .arg("-o")
+            .arg(&file);
+        sepconv::json(&mut quantize)?;
+        let input = &sepconv::json(sepconv::command()?.arg("inspect").arg(&file))?["input"];
+        let number = |key: &str| input[key].as_f64().unwrap_or(1.0);
+        // An int8 input of theirs stands for scale × (q − zero point).
+        let exact = || {
+            [
+                number("zero_point").to_string(),
+                (1.0 / number("scale")).to_string(),
+            ]
+        };
+        let pair = normalization.get_or_insert_with(exact).clone();
+        if network.normalization.is_some() {
+            quantize.arg("--mean").arg(&pair[0]).arg("--std").arg(&pair[1]);
+            sepconv::json(&mut quantize)?;
+        }
+        all.push(Measured {
+            network: network.name,
+            who: "int8 as published".into(),
+            figures: evaluate(&file, test, None)?,
+            seconds: None,
+            peak: None,
+        });
+    }
+    let [mean, std] = normalization.expect("given, or the published network's");
+    for recipe in ["fast", "best"] {
+        eprintln!("{}: {recipe}", network.name);
+        let file = folder.join(format!("{}-{recipe}.sepc", network.name.replace([' ', ','], "-")));
+        let mut quantize = sepconv::command()?;
+        quantize
+            .arg("quantize")
+            .arg(model)
+            .arg("--calibrate")
+            .arg(calibration);
+        quantize.args(["--mean", &mean, "--std", &std, "--resize", network.resize]);
+        quantize.args(["--images", &arguments.images.to_string(), "--recipe", recipe]);
+        let made = sepconv::json(quantize.args(["--target", "host", "-o"]).arg(&file))?;
+        let figures = evaluate(&file, test, Some(model))?;
+        if recipe == "fast" {
+            let float = json!({"top1": figures["float_top1"], "top5": figures["float_top5"]});
+            all.push(row(network, "float", float, None));
+        }
+        all.push(row(network, &format!("int8, {recipe}"), figures, Some(&made)));
+    }
+    Ok(all)
+}
+
+fn row(network: &Network, who: &str, figures: Value, made: Option<&Value>) -> Measured {
+    let number = |key: &str| made.and_then(|made| made[key].as_f64());
+    Measured {
+        network: network.name,
+        who: who.into(),
+        figures,
+        seconds: number("seconds"),
+        peak: number("peak_rss_bytes"),
+    }
+}
+
+fn evaluate(file: &Path, test: &Path, float: Option<&Path>) -> Result<Value, Error> {
+    let mut eval = sepconv::command()?;
+    let kind = if test.is_dir() { "--images" } else { "--inputs" };
+    eval.arg("eval").arg(file).arg(kind).arg(test);
+    if let Some(float) = float {
+        eval.arg("--float").arg(float);
+    }
+    sepconv::json(&mut eval)
+}
+
+fn print(arguments: &Arguments, measured: &[Measured]) -> Result<(), Error> {
+    if arguments.json {
+        let object = |row: &Measured| {
+            json!({
+                "network": row.network,
+                "who": row.who,
+                "top1": row.figures["top1"],
+                "top5": row.figures["top5"],
+                "agreement": row.figures["agreement"],
+                "seconds": row.seconds,
+                "peak_rss_bytes": row.peak,
+            })
+        };
+        println!(
+            "{}",
+            json!({"rows": measured.iter().map(object).collect::<Vec<_>>()})
+        );
+        return Ok(());
+    }
+    let heading = ["network", "", "top-1", "top-5", "same as float", "seconds", "MiB"];
+    let mut rows = vec![heading.map(String::from).to_vec()];
+    for row in measured {
+        let percent = |key: &str| match row.figures[key].as_f64() {
+            Some(share) => format!("{:.2}", 100.0 * share),
+            None => "-".into(),
+        };
+        let number = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.0}"));
+        rows.push(vec![
+            row.network.into(),
+            row.who.clone(),
+            percent("top1"),
+            percent("top5"),
+            percent("agreement"),
+            number(row.seconds),
+            number(row.peak.map(|bytes| bytes / f64::from(1 << 20))),
+        ]);
+    }
+    print!("{}", render(&rows));
+    Ok(())
+}
