@@ -77,9 +77,10 @@ pub fn widened_channels(channels: usize, stride_width: usize) -> usize {
     }
 }
 
-/// Windows that a convolution gathers at a time: an even number.
+/// Windows that a convolution gathers at a time: a whole row, or an even number.
 pub fn windows_at_a_time(depth: usize, width: usize) -> usize {
-    (WINDOWS.checked_div(depth).unwrap_or(0).min(width) / 2 * 2).max(2)
+    let fitting = WINDOWS.checked_div(depth).unwrap_or(0) / 2 * 2;
+    fitting.max(2).min(width)
 }
 
 /// Bytes of a block.

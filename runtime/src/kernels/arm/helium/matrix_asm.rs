@@ -252,9 +252,16 @@ macro_rules! function {
                  2:
                  ",
                 vector!(""),
-                "cbz r7, 4f
+                // Two vectors a turn, after an odd one.
+                "lsrs r7, r7, #1
+                 bcc 5f
+                 ",
+                vector!("a"),
+                "5:
+                 cbz r7, 4f
                  3:
                  ",
+                vector!("a"),
                 vector!("a"),
                 "subs r7, #1
                  bne 3b
