@@ -197,7 +197,7 @@ mod tests {
                 exact,
                 "{sum} × {mantissa} >> {shift}"
             );
-            let rectified = high + addend >> shift;
+            let rectified = (high + addend) >> shift;
             assert!(if sum < 0 {
                 rectified <= zero_point && exact <= zero_point
             } else {

@@ -11,6 +11,10 @@ const LANDED: &[(&str, Core, u64)] = &[
     ("vww", Core::M3, 14_035_736),
     ("kws", Core::M3, 8_295_038),
     ("micro-xception", Core::M4, 2_959_827),
+    ("vww", Core::M55, 1_729_174),
+    ("kws", Core::M55, 891_747),
+    ("kws", Core::A53, 1_996_571),
+    ("kws", Core::A76, 1_114_640),
 ];
 
 /// Compares a count with what was landed; `Ok(false)` if nothing was.
