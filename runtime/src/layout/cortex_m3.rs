@@ -193,7 +193,7 @@ mod tests {
             let unrounded = ((2 * sum as i64 * mantissa as i64) >> 32) as i32;
             let addend = (1 << (shift - 1)) + (zero_point << shift);
             assert_eq!(
-                high + (unrounded >> 31) + addend >> shift,
+                (high + (unrounded >> 31) + addend) >> shift,
                 exact,
                 "{sum} × {mantissa} >> {shift}"
             );
