@@ -1,7 +1,10 @@
 //! Models in QDQ format.
 
 use super::model::{Model, int, ints};
+use crate::convert;
 use crate::graph::{Operator, Quantization};
+use crate::inference::run_many;
+use crate::network::{Metadata, Operation};
 use crate::onnx::constant::{Constant, Values};
 use tract_onnx::pb::tensor_proto::DataType;
 
@@ -162,4 +165,64 @@ fn what_is_not_int8_is_refused() {
         .node("DequantizeLinear", &["q", "s", "z"], "d", vec![])
         .node("Gemm", &["x", "d"], "y", vec![]);
     assert!(uneven.refusal().contains("do not fit int8"));
+}
+
+/// A model that is quantized throughout becomes a network without calibration, and every integer of it is kept.
+#[test]
+fn nothing_has_to_be_calibrated() {
+    let mut graph = qdq().import();
+    crate::rewrite::simplify(&mut graph);
+    assert_eq!(convert::uncalibrated(&graph), None);
+    let network = convert::convert_quantized(&graph, Metadata::default()).unwrap();
+    let (input, output) = (&network.tensors[network.input], &network.tensors[network.output]);
+    assert_eq!((input.scale, input.zero_point), (0.5, 3));
+    assert_eq!((output.scale, output.zero_point), (2.0, -128));
+    let [node] = &network.nodes[..] else {
+        panic!("{} operators", network.nodes.len());
+    };
+    let Operation::Pointwise(linear) = &node.operation else {
+        panic!("{:?}", node.operation);
+    };
+    assert_eq!(linear.weights, [-127, 5, 17, 90, -3, 127]);
+    assert_eq!(linear.bias, [1000, -70, 3]);
+    let factors: Vec<f64> = linear
+        .multipliers
+        .iter()
+        .map(|multiplier| multiplier.to_real())
+        .collect();
+    assert_eq!(factors, [0.0625, 0.125, 0.25]);
+}
+
+/// What lacks a quantization is named.
+#[test]
+fn a_model_quantized_in_part_has_to_be_calibrated() {
+    let mut model = qdq();
+    let last = model.graph().node.len() - 2;
+    model.graph().node.truncate(last);
+    model.graph().output[0].name = "r".into();
+    let mut graph = model.import();
+    crate::rewrite::simplify(&mut graph);
+    assert_eq!(convert::uncalibrated(&graph), Some("r"));
+}
+
+/// Softmax has one quantization of its output only; where the file has another, a step of its own makes it.
+#[test]
+fn another_quantization_of_softmax_is_kept() {
+    let model = Model::new(&[1, 4])
+        .scalar("xs", 0.5)
+        .store("xz", integers(&[], DataType::Int8, &[0]))
+        .scalar("ys", 1.0 / 127.0)
+        .node("QuantizeLinear", &["x", "xs", "xz"], "xq", vec![])
+        .node("DequantizeLinear", &["xq", "xs", "xz"], "xd", vec![])
+        .node("Softmax", &["xd"], "s", vec![int("axis", 1)])
+        .node("QuantizeLinear", &["s", "ys", "xz"], "yq", vec![])
+        .node("DequantizeLinear", &["yq", "ys", "xz"], "y", vec![]);
+    let mut graph = model.import();
+    crate::rewrite::simplify(&mut graph);
+    let network = convert::convert_quantized(&graph, Metadata::default()).unwrap();
+    let file = crate::testing::file(&network);
+    let outputs = run_many(&sepconv::Model::new(&file).unwrap(), &[2, 2, 2, 2, 100, 0, 0, 0]).unwrap();
+    // A quarter each, and all on one, in steps of 1/127: 31.75 and, from 255/256, 126.5.
+    assert_eq!(outputs[..4], [32; 4]);
+    assert!(outputs[4] >= 126 && outputs[5..] == [0; 3], "{outputs:?}");
 }
