@@ -6,6 +6,7 @@ use super::output::{self, thousands};
 use super::samples::Samples;
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
+use sepconv::build::Embed;
 use sepconv::layout::Target as Layouts;
 use sepconv::{Model, Shape};
 use sepconv_quantize::calibrate::Method;
@@ -78,6 +79,10 @@ pub struct Arguments {
     /// Also write the quantized network as ONNX in QDQ format, for other runtimes.
     #[arg(long, value_name = "OUT.onnx")]
     qdq: Option<PathBuf>,
+    /// Also write a Rust module that compiles the model in, with only the kernels that it uses. It lies beside the .sepc
+    /// file, which it includes.
+    #[arg(long, value_name = "OUT.rs")]
+    rust: Option<PathBuf>,
     #[command(flatten)]
     report: super::report::Arguments,
 }
@@ -136,11 +141,20 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
     });
     let file =
         write::to_bytes(&network, &plan, target).map_err(|error| Failure::input(&arguments.source, error))?;
+    let module = arguments
+        .rust
+        .as_deref()
+        .map(|path| rust_module(arguments, path, &file));
+    let module = module.transpose()?;
     if let Some(path) = &arguments.qdq {
         let model = qdq::to_bytes(&network).map_err(|error| Failure::input(&arguments.source, error))?;
         write::write_file(path, &model).map_err(|error| Failure::Environment(error.to_string()))?;
     }
     write::write_file(&arguments.output, &file).map_err(|error| Failure::Environment(error.to_string()))?;
+    if let (Some(path), Some(module)) = (&arguments.rust, module) {
+        write::write_file(path, module.as_bytes())
+            .map_err(|error| Failure::Environment(error.to_string()))?;
+    }
     if arguments.report.wanted() {
         bar.set_message("writing the report");
         write_report(arguments, &network, &plan, &trials, float.as_ref())?;
@@ -191,6 +205,28 @@ impl Arguments {
             MethodName::Entropy => Method::Entropy,
         }
     }
+}
+
+/// The module that includes a model's file, which lies in the same folder.
+fn rust_module(arguments: &Arguments, path: &Path, file: &[u8]) -> Result<String, Failure> {
+    let model = &arguments.output;
+    if path.parent() != model.parent() {
+        return Err(Failure::Usage(format!(
+            "--rust {}: the module includes {} and has to lie in its folder",
+            path.display(),
+            model.display()
+        )));
+    }
+    let name = model.file_name().unwrap_or_default().to_string_lossy();
+    let embed = Embed::new(model).name("model");
+    let module = embed
+        .module(file)
+        .map_err(|error| Failure::Input(error.to_string()))?;
+    let in_build_script = "concat!(env!(\"OUT_DIR\"), \"/model.sepc\")";
+    Ok(format!(
+        "//! {name}, compiled in. Written by `sepconv quantize --rust`.\n\n{}",
+        module.replace(in_build_script, &format!("{name:?}"))
+    ))
 }
 
 /// What became of the source.

@@ -2,6 +2,7 @@
 
 use super::model::{Model, floats, int, integers, ints};
 use super::{QdqError, nchw, reshape};
+use crate::inference;
 use crate::network::{Constant, Linear, Network, Node, Operation, Tensor};
 use sepconv::operator::Window;
 use sepconv::{Element, Shape};
@@ -234,8 +235,9 @@ impl Writer<'_> {
         let Some(constant) = constant else {
             return self.inputs[1].to_string();
         };
-        let (values, shape) = (&constant.values, self.from.shape);
-        let real = |value: i8| scale * (i32::from(value) - constant.zero_point) as f32;
+        let shape = self.from.shape;
+        let values = inference::integers(&constant.values, self.from.element);
+        let real = |value: i32| scale * (value - constant.zero_point) as f32;
         let tensor = if values.len() == shape.values() && shape.pixels() > 1 {
             let [_, channels, height, width] = nchw(shape).map(|extent| extent as usize);
             let places =

@@ -123,3 +123,51 @@ fn a_file_that_cannot_be_replaced_stays_as_it_was() {
     fails(["quantize", &source, "-o", text(&place.model)], 2, "--calibrate");
     assert_eq!(std::fs::read(&place.model).unwrap(), before);
 }
+
+/// What is exported as QDQ ONNX is quantized again without calibration, and gives the same bytes. The module in Rust includes
+/// the model by its name.
+#[test]
+fn the_network_is_exported_beside_the_model() {
+    let place = Place::new();
+    let (onnx, module) = (place.path("qdq.onnx"), place.path("digits.rs"));
+    let model = digits(&place, &["--qdq", text(&onnx), "--rust", text(&module)]);
+    let again = place.path("again.sepc");
+    let report = json(["quantize", text(&onnx), "-o", text(&again)]);
+    assert_eq!(report["settings"], "the source's quantization");
+    let (x, y) = (place.path("x.npy"), place.path("y.npy"));
+    write_array(
+        &x,
+        &[1, 28, 28, 1],
+        &(0..784)
+            .map(|index| (index * 31 % 256) as u8 as i8)
+            .collect::<Vec<i8>>(),
+    );
+    let hash = |model: &std::path::Path| {
+        json(["run", text(model), "--input", text(&x), "--output", text(&y)])["output_hash"].to_string()
+    };
+    assert_eq!(hash(&model), hash(&again));
+    let module = std::fs::read_to_string(module).unwrap();
+    for part in [
+        "include_bytes!(\"digits.sepc\")",
+        "pub const INPUT_LEN: usize = 784;",
+        "pub fn model()",
+    ] {
+        assert!(module.contains(part), "{part} is not in {module}");
+    }
+    assert!(!module.contains("OUT_DIR"));
+    let (source, elsewhere) = (workspace(ONNX), place.path("other/digits.rs"));
+    let images = workspace("host-train/data");
+    let out = place.path("new.sepc");
+    let arguments = [
+        "quantize",
+        &source,
+        "--calibrate",
+        &images,
+        "-o",
+        text(&out),
+        "--rust",
+        text(&elsewhere),
+    ];
+    fails(arguments, 2, "has to lie in its folder");
+    assert!(!out.exists());
+}
