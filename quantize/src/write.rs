@@ -79,7 +79,7 @@ fn image(network: &Network, plan: &Plan) -> Result<Image, WriteError> {
     let mut metadata = network.metadata.clone();
     metadata.operators = network.nodes.iter().map(|node| node.name.clone()).collect();
     let mut image = Image {
-        activations_len: plan.activations as u32,
+        arena_len: plan.activations as u32,
         scratch_len: 0,
         input: number(network.input)?,
         output: number(network.output)?,

@@ -385,7 +385,7 @@ fn execute<O: Observer>(
 
     let arena = arena.get_mut(..model.arena_len())?;
     let (activations, scratch) =
-        arena.split_at_mut_checked(model.arena_len().checked_sub(model.scratch_len())?)?;
+        arena.split_at_mut_checked(model.arena_len().checked_sub(record.scratch_len())?)?;
     let (below, rest) = activations.split_at_mut_checked(start)?;
     let (data, above) = rest.split_at_mut_checked(rows * output.row_bytes())?;
     let memory = Memory {

@@ -13,8 +13,9 @@
 //! | metadata | a JSON object in UTF-8 for people and host tools (names, classes, preprocessing); the runtime skips it |
 //!
 //! **Memory.** Every tensor lives in one arena at a fixed `offset`, in a ring of `ring_rows` rows: row r is found
-//! `(r mod ring_rows) × row bytes` after the offset. A whole tensor is a ring as tall as the tensor. The last
-//! `scratch_len` bytes of the arena are for kernels.
+//! `(r mod ring_rows) × row bytes` after the offset. A whole tensor is a ring as tall as the tensor. Kernels
+//! of packed layouts use the arena's end as scratch memory while they run: the last `params[0]` bytes of it, `scratch_len` at
+//! most. Tensors may lie there too, as long as no row of theirs is alive then.
 //!
 //! **Schedule.** A step computes some rows of one operator's output, or (operator [`PUSH_INPUT`]) waits for rows of the
 //! network's input. Running an operator whole, fusing a depthwise convolution with the pointwise one after it, and
@@ -147,7 +148,8 @@ record! {
         12 crc32: u32,
         /// Bytes of the arena, scratch included.
         16 arena_len: u32,
-        /// Bytes at the end of the arena for the kernels' own use; they start at a multiple of 16.
+        /// The most bytes at the end of the arena that an operator takes for scratch. If there are any, `arena_len` is a
+        /// multiple of 16.
         20 scratch_len: u32,
         /// The number of tensors.
         24 tensor_count: u16,
@@ -263,7 +265,8 @@ record! {
         44 multipliers_offset: u32,
         /// Where the shifts of the output multipliers are: an i8 an output channel.
         48 shifts_offset: u32,
-        /// What else the kind needs; see the kind's parameters in [`crate::operator`], such as
+        /// What else the kind needs. For linear operators in a packed layout, the first is the bytes of scratch that they
+        /// use, a multiple of 16, and the others are 0. For others, see the kind's parameters in [`crate::operator`], such as
         /// [`Binary`](crate::operator::Binary).
         52 params: [i32; 7],
     }
@@ -287,6 +290,22 @@ record! {
         4 first_row: u16,
         /// How many rows.
         6 rows: u16,
+    }
+}
+
+impl OperatorRecord {
+    /// Bytes at the end of the arena that the operator uses as scratch memory.
+    ///
+    /// ```
+    /// let model = sepconv::Model::new(&sepconv::tiny::WHOLE.0)?;
+    /// assert_eq!(model.record(0).unwrap().scratch_len(), 0); // kernels of the plain layout need none
+    /// # Ok::<(), sepconv::ModelError>(())
+    /// ```
+    #[inline]
+    pub fn scratch_len(&self) -> usize {
+        // Only linear operators have other layouts than the plain one.
+        let [scratch_len, ..] = self.params;
+        if self.layout == 0 { 0 } else { scratch_len as usize }
     }
 }
 

@@ -16,9 +16,9 @@ use alloc::vec::Vec;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Image {
-    /// Bytes of the arena, scratch not included.
-    pub activations_len: u32,
-    /// Bytes of scratch at the end of the arena.
+    /// Bytes of the arena, scratch included.
+    pub arena_len: u32,
+    /// The most bytes at the end of the arena that an operator takes for scratch.
     pub scratch_len: u32,
     /// The number of the input tensor.
     pub input: u16,
@@ -47,7 +47,7 @@ impl Image {
     /// ```
     pub fn of(model: &Model) -> Self {
         Self {
-            activations_len: (model.arena_len() - model.scratch_len()) as u32,
+            arena_len: model.arena_len() as u32,
             scratch_len: model.scratch_len() as u32,
             input: model.input_number(),
             output: model.output_number(),
@@ -98,18 +98,13 @@ impl Image {
         let steps_offset = section(&mut self.steps.iter().flat_map(|step| step.to_bytes()));
         let constants_offset = section(&mut self.constants.iter().copied());
         let metadata_offset = section(&mut self.metadata.iter().copied());
-        let scratch_start = self.activations_len.next_multiple_of(ALIGNMENT as u32);
         let header = Header {
             magic: MAGIC,
             version: VERSION,
             flags: 0,
             file_len: bytes.len() as u32,
             crc32: 0,
-            arena_len: if self.scratch_len == 0 {
-                self.activations_len
-            } else {
-                scratch_start + self.scratch_len
-            },
+            arena_len: self.arena_len,
             scratch_len: self.scratch_len,
             tensor_count: self.tensors.len() as u16,
             operator_count: self.operators.len() as u16,

@@ -129,7 +129,7 @@ fn tensors_out_of_range_are_refused() {
         |net| net.image.tensors[1].ring_rows = 0,
         |net| net.image.tensors[1].ring_rows += 1,
         |net| net.image.tensors[1].offset = u32::MAX,
-        |net| net.image.tensors[1].offset = net.image.activations_len,
+        |net| net.image.tensors[1].offset = net.image.arena_len,
     ];
     for (number, change) in changes.into_iter().enumerate() {
         assert_eq!(
@@ -332,8 +332,8 @@ fn steps_that_write_where_they_read_are_refused() {
     assert_eq!(refused, Err(ModelError::Schedule { operator: 1 }));
     // Over the rows of a tensor that is read no more is allowed.
     let taken = after(|net| {
-        net.image.tensors[1].offset = net.image.activations_len;
-        net.image.activations_len *= 2;
+        net.image.tensors[1].offset = net.image.arena_len;
+        net.image.arena_len *= 2;
         net.image.tensors[2].offset = net.image.tensors[0].offset;
     });
     assert_eq!(taken, Ok(()));

@@ -1,9 +1,9 @@
 //! Running a case as this project does: import, plan, write, run.
 
 use crate::cases::{Array, Case};
-use sepconv::kernels::{self, Kernels, reference};
-use sepconv::layout::{Target, pack};
+use sepconv::kernels::{self, Kernels};
 use sepconv::{AlignedVec, Element, Model};
+use sepconv_quantize::network::Network;
 use sepconv_quantize::plan::{Options, plan};
 use sepconv_quantize::{tflite, write};
 
@@ -35,21 +35,33 @@ pub fn tables() -> impl Iterator<Item = &'static Kernels> {
 pub fn check(case: &Case) -> Result<(), String> {
     let network = tflite::from_bytes(&case.model).map_err(|error| format!("not imported: {error}"))?;
     for (name, options) in &PLANS {
-        let file = write::to_bytes(&network, &plan(&network, options), Target::Plain);
-        let file = file.map_err(|error| format!("{name}: not written: {error}"))?;
         for table in tables() {
-            check_table(case, &file, table).map_err(|error| format!("{name}, {}: {error}", table.name))?;
+            check_table(case, &network, options, table)
+                .map_err(|error| format!("{name}, {}: {error}", table.name))?;
         }
     }
     Ok(())
 }
 
-/// Runs all inputs of a case by one table of kernels; `file` is in the plain layout.
-fn check_table(case: &Case, file: &[u8], table: &'static Kernels) -> Result<(), String> {
-    let accept = |error| format!("not accepted: {error}");
-    let plain = Model::with_kernels(file, &reference::KERNELS).map_err(accept)?;
-    let packed = pack(&plain, table.target);
-    run(&Model::with_kernels(&packed, table).map_err(accept)?, case)
+/// Plans and packs a network for one table of kernels and runs all inputs of a case by it.
+fn check_table(
+    case: &Case,
+    network: &Network,
+    options: &Options,
+    table: &'static Kernels,
+) -> Result<(), String> {
+    let target = table.target;
+    let plan = plan(network, &Options { target, ..*options });
+    let file = write::to_bytes(network, &plan, target).map_err(|error| format!("not written: {error}"))?;
+    let model = Model::with_kernels(&file, table).map_err(|error| format!("not accepted: {error}"))?;
+    if model.arena_len() > plan.arena {
+        return Err(format!(
+            "an arena of {} bytes where {} are planned",
+            model.arena_len(),
+            plan.arena
+        ));
+    }
+    run(&model, case)
 }
 
 fn run(model: &Model, case: &Case) -> Result<(), String> {

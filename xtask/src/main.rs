@@ -48,6 +48,10 @@ enum Task {
     Icount(tasks::icount::Arguments),
     /// Build firmware with a model in it, report its memory, and run the board.
     Flash(tasks::flash::Arguments),
+    /// Plan the memory of networks, beside TensorFlow Lite Micro's.
+    Memory(tasks::memory::Arguments),
+    /// Run the runtime under AddressSanitizer, valgrind and the fuzzer.
+    Sanitize(tasks::sanitize::Arguments),
     /// Measure the flash that the runtime takes for each of some models.
     RuntimeSize(tasks::runtime_size::Arguments),
     /// Measure accuracy: floating point, and int8 by each recipe.
@@ -63,6 +67,8 @@ fn main() -> ExitCode {
         Task::Test(arguments) => tasks::test::run(&arguments),
         Task::Icount(arguments) => tasks::icount::run(&arguments),
         Task::Flash(arguments) => tasks::flash::run(&arguments),
+        Task::Memory(arguments) => tasks::memory::run(&arguments),
+        Task::Sanitize(arguments) => tasks::sanitize::run(&arguments),
         Task::RuntimeSize(arguments) => tasks::runtime_size::run(&arguments),
         Task::Accuracy(arguments) => tasks::accuracy::run(&arguments),
         Task::Peers(arguments) => tasks::peers::run(&arguments),

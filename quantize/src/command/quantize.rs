@@ -191,6 +191,7 @@ impl Arguments {
             Options {
                 push_input: self.push_input,
                 stream,
+                target,
                 ..options
             },
             target,
@@ -514,6 +515,8 @@ fn report(
     if let Some(figures) = figures {
         table.add_row(["  most alive at one time".to_string(), bytes(figures.lower_bound)]);
         table.add_row(["  with every operator whole".to_string(), bytes(figures.whole)]);
+        let saved = figures.whole.saturating_sub(summary.arena_bytes);
+        table.add_row(["  saved by streaming rows".to_string(), bytes(saved)]);
     }
     table.add_row(["multiply-accumulates".to_string(), thousands(summary.macs)]);
     table.add_row([

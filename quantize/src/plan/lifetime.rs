@@ -81,7 +81,15 @@ pub fn lifetimes(network: &Network, schedule: &Schedule, push_input: bool) -> Ve
     lifetimes
 }
 
-/// The most bytes alive at one step, and that step.
+impl Schedule {
+    /// Bytes of scratch memory in use at a step.
+    pub fn scratch_at(&self, step: usize) -> usize {
+        let node = self.steps.get(step).map(|step| step.operator as usize);
+        node.and_then(|node| self.scratch.get(node)).copied().unwrap_or(0)
+    }
+}
+
+/// The most bytes alive at one step, scratch memory included, and that step.
 pub fn lower_bound(network: &Network, schedule: &Schedule, lifetimes: &[Lifetime]) -> (usize, usize) {
     let mut change = vec![0isize; schedule.steps.len() + 2];
     for (tensor, lifetime) in lifetimes.iter().enumerate() {
@@ -97,6 +105,7 @@ pub fn lower_bound(network: &Network, schedule: &Schedule, lifetimes: &[Lifetime
     });
     let (step, bytes) = alive
         .enumerate()
+        .map(|(step, bytes)| (step, bytes + schedule.scratch_at(step)))
         .max_by_key(|(step, bytes)| (*bytes, usize::MAX - step))
         .unwrap_or((0, 0));
     (bytes, step)

@@ -14,6 +14,7 @@ mod tests;
 use crate::network::Network;
 pub use schedule::Segment;
 use sepconv::format::Step;
+use sepconv::layout::Target;
 
 /// What the planner aims at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct Options {
     pub push_input: bool,
     /// Tensors start at multiples of this.
     pub alignment: usize,
+    /// What the network will be packed for: kernels of some layouts use scratch memory.
+    pub target: Target,
     /// Fuse each depthwise convolution with the pointwise one after it, in bands whose depthwise rows take about so many
     /// bytes; 0 for no fusion. For hosts, where caches matter and memory does not.
     pub fuse_bytes: usize,
@@ -38,6 +41,7 @@ impl Options {
         stream: true,
         push_input: false,
         alignment: 4,
+        target: Target::Plain,
         fuse_bytes: 0,
         growth_percent: 0,
     };
@@ -46,6 +50,7 @@ impl Options {
         stream: false,
         push_input: false,
         alignment: 16,
+        target: Target::Plain,
         fuse_bytes: 0,
         growth_percent: 0,
     };
@@ -67,9 +72,11 @@ pub struct Plan {
     pub places: Vec<Place>,
     /// The schedule.
     pub steps: Vec<Step>,
-    /// Bytes of the arena, scratch not included.
+    /// Bytes of the arena up to the end of the tensors.
     pub activations: usize,
-    /// The most bytes that are alive at one time under this schedule: no placement can do with less.
+    /// Bytes of the arena, scratch memory at its end included. It may lie over tensors that are not alive while it is used.
+    pub arena: usize,
+    /// The most bytes that are alive at one time under this schedule, scratch memory included: no placement can do with less.
     pub lower_bound: usize,
     /// What the arena would be with every node whole.
     pub whole: usize,
@@ -90,7 +97,7 @@ pub struct Plan {
 /// ```
 pub fn plan(network: &Network, options: &Options) -> Plan {
     let whole = search::whole_segments(network);
-    let whole_activations = assemble(
+    let whole_arena = assemble(
         network,
         &whole,
         &Options {
@@ -98,26 +105,40 @@ pub fn plan(network: &Network, options: &Options) -> Plan {
             ..*options
         },
     )
-    .activations;
-    let segments = if options.stream {
-        search::smallest(network, options)
+    .arena;
+    let candidates = if options.stream {
+        // The search goes downhill only: where scratch memory leads it astray, going without may end lower.
+        let without_scratch = Options {
+            target: Target::Plain,
+            ..*options
+        };
+        let mut candidates = vec![search::smallest(network, options)];
+        if options.target != Target::Plain {
+            candidates.push(search::smallest(network, &without_scratch));
+        }
+        candidates
     } else if options.fuse_bytes > 0 {
-        search::fused(network, options.fuse_bytes)
+        vec![search::fused(network, options.fuse_bytes)]
     } else {
-        whole
+        vec![whole]
     };
+    let plans = candidates
+        .iter()
+        .map(|segments| assemble(network, segments, options));
+    let best = plans.min_by_key(|plan| plan.arena).expect("there are candidates");
     Plan {
-        whole: whole_activations,
-        ..assemble(network, &segments, options)
+        whole: whole_arena,
+        ..best
     }
 }
 
 /// The plan that follows from segments.
 fn assemble(network: &Network, segments: &[Segment], options: &Options) -> Plan {
-    let schedule = schedule::schedule(network, segments, options.push_input);
+    let schedule = schedule::schedule(network, segments, options);
     let lifetimes = lifetime::lifetimes(network, &schedule, options.push_input);
-    let (offsets, activations) = place::place(network, &schedule, &lifetimes, options.alignment);
-    let places = offsets.into_iter().zip(&schedule.ring_rows);
+    let placed = place::place(network, &schedule, &lifetimes, options.alignment);
+    let (activations, arena) = (placed.activations, placed.arena);
+    let places = placed.offsets.into_iter().zip(&schedule.ring_rows);
     Plan {
         places: places
             .map(|(offset, ring_rows)| Place {
@@ -126,8 +147,9 @@ fn assemble(network: &Network, segments: &[Segment], options: &Options) -> Plan 
             })
             .collect(),
         activations,
+        arena,
         lower_bound: lifetime::lower_bound(network, &schedule, &lifetimes).0,
-        whole: activations,
+        whole: arena,
         segments: segments.to_vec(),
         lifetimes: lifetimes.iter().map(|lifetime| lifetime.span()).collect(),
         steps: schedule.steps,

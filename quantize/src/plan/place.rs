@@ -7,6 +7,7 @@
 use super::lifetime::Lifetime;
 use super::schedule::Schedule;
 use crate::network::Network;
+use sepconv::ALIGNMENT;
 
 /// How far tensors must keep apart.
 struct Distances {
@@ -17,14 +18,32 @@ struct Distances {
     reach: Vec<Vec<Option<isize>>>,
 }
 
-/// An offset for each tensor, and the bytes that all take.
-pub fn place(
-    network: &Network,
-    schedule: &Schedule,
-    lifetimes: &[Lifetime],
-    alignment: usize,
-) -> (Vec<usize>, usize) {
+/// Offsets of all tensors, and what they come to.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// An offset for each tensor.
+    pub offsets: Vec<usize>,
+    /// Bytes up to the end of the last tensor.
+    pub activations: usize,
+    /// Bytes of the arena: as many, and more where scratch memory does not fit otherwise.
+    pub arena: usize,
+}
+
+/// Places the tensors so that the arena is small.
+pub fn place(network: &Network, schedule: &Schedule, lifetimes: &[Lifetime], alignment: usize) -> Placed {
     let distances = Distances::of(network, schedule, lifetimes);
+    let moments = moments(network, schedule, lifetimes);
+    let placed = |order: &[usize]| {
+        let (offsets, activations) = first_fit(&distances, order, alignment as isize);
+        let offsets: Vec<usize> = offsets.into_iter().map(|offset| offset as usize).collect();
+        let activations = activations as usize;
+        let arena = arena(&moments, &offsets, activations);
+        Placed {
+            offsets,
+            activations,
+            arena,
+        }
+    };
     let count = lifetimes.len();
     let mut orders: Vec<Vec<usize>> = Vec::new();
     let mut sorted_by = |key: &dyn Fn(usize) -> isize| {
@@ -38,34 +57,76 @@ pub fn place(
     sorted_by(&|tensor| -(span(tensor).1 as isize));
     sorted_by(&|tensor| -distances.sizes[tensor] * (span(tensor).1 - span(tensor).0 + 1) as isize);
     sorted_by(&|tensor| -((span(tensor).1 - span(tensor).0) as isize));
-    let fits = orders.into_iter().map(|order| {
-        let fit = first_fit(&distances, &order, alignment as isize);
-        (fit, order)
-    });
-    let (mut best, mut best_order) = fits
-        .min_by_key(|((_, total), _)| *total)
+    let (mut best, mut best_order) = orders
+        .into_iter()
+        .map(|order| (placed(&order), order))
+        .min_by_key(|(placed, _)| placed.arena)
         .expect("there are orders");
-    let bound = super::lifetime::lower_bound(network, schedule, lifetimes).0 as isize;
+    let bound = super::lifetime::lower_bound(network, schedule, lifetimes).0;
     // Hill climbing by moving one tensor to the front or the back of the order; deterministic.
     let mut improved = count <= 400;
-    while improved && best.1 > bound {
+    while improved && best.arena > bound {
         improved = false;
         for position in 0..count {
             for to in [0, count - 1] {
                 let mut order = best_order.clone();
                 let tensor = order.remove(position);
                 order.insert(to, tensor);
-                let fit = first_fit(&distances, &order, alignment as isize);
-                if fit.1 < best.1 {
-                    (best, best_order, improved) = (fit, order, true);
+                let candidate = placed(&order);
+                if candidate.arena < best.arena {
+                    (best, best_order, improved) = (candidate, order, true);
                 }
             }
         }
     }
-    (
-        best.0.into_iter().map(|offset| offset as usize).collect(),
-        best.1 as usize,
-    )
+    best
+}
+
+/// What lies in the arena while scratch memory is in use.
+#[derive(PartialEq)]
+struct Moment {
+    /// Tensors, and how many bytes from their offset on are alive.
+    alive: Vec<(usize, usize)>,
+    /// Bytes of scratch memory.
+    scratch: usize,
+}
+
+fn moments(network: &Network, schedule: &Schedule, lifetimes: &[Lifetime]) -> Vec<Moment> {
+    let mut moments: Vec<Moment> = Vec::new();
+    for step in 0..schedule.steps.len() {
+        let scratch = schedule.scratch_at(step);
+        if scratch == 0 {
+            continue;
+        }
+        let alive = lifetimes.iter().enumerate().filter_map(|(tensor, lifetime)| {
+            let unit = lifetime.unit(network.row_bytes(tensor), schedule.ring_rows[tensor]);
+            let written = lifetime.birth.partition_point(|birth| *birth <= step);
+            (written > 0 && lifetime.span().1 >= step).then_some((tensor, written * unit))
+        });
+        let moment = Moment {
+            alive: alive.collect(),
+            scratch,
+        };
+        if moments.last() != Some(&moment) {
+            moments.push(moment);
+        }
+    }
+    moments
+}
+
+/// Bytes of an arena at whose end scratch memory always keeps clear of what is alive.
+fn arena(moments: &[Moment], offsets: &[usize], activations: usize) -> usize {
+    let needed = moments.iter().map(|moment| {
+        let ends = moment
+            .alive
+            .iter()
+            .map(|(tensor, bytes)| offsets[*tensor] + bytes);
+        ends.max().unwrap_or(0).next_multiple_of(ALIGNMENT) + moment.scratch
+    });
+    match needed.max() {
+        Some(needed) => needed.max(activations).next_multiple_of(ALIGNMENT),
+        None => activations,
+    }
 }
 
 /// Places tensors in an order, each at the lowest offset that the ones before it leave.

@@ -1,7 +1,10 @@
 //! From segments to steps and ring heights.
 
-use crate::network::{Network, TensorId};
+use super::Options;
+use crate::network::{Network, Node, Operation, TensorId};
 use sepconv::format::{PUSH_INPUT, Step};
+use sepconv::layout::{LinearShape, Target};
+use sepconv::{ALIGNMENT, Shape};
 use std::ops::Range;
 
 /// Consecutive nodes whose rows are computed together, on demand of the last.
@@ -20,10 +23,13 @@ pub struct Schedule {
     pub steps: Vec<Step>,
     /// The rows that each tensor's ring must hold; all of them where it outlives its segment.
     pub ring_rows: Vec<usize>,
+    /// Bytes of scratch memory that the kernel of each node uses.
+    pub scratch: Vec<usize>,
 }
 
 /// Orders the rows of all nodes, segment by segment.
-pub fn schedule(network: &Network, segments: &[Segment], push_input: bool) -> Schedule {
+pub fn schedule(network: &Network, segments: &[Segment], options: &Options) -> Schedule {
+    let push_input = options.push_input;
     let mut walk = Walk::new(network, push_input);
     for segment in segments {
         walk.rows_per_step = segment.rows_per_step;
@@ -42,7 +48,49 @@ pub fn schedule(network: &Network, segments: &[Segment], push_input: bool) -> Sc
         }
     }
     let steps = split_at_wraps(network, walk.steps, &ring_rows);
-    Schedule { steps, ring_rows }
+    Schedule {
+        scratch: scratch(network, &steps, options.target),
+        steps,
+        ring_rows,
+    }
+}
+
+/// Bytes of scratch memory that each node needs, packed for a target, for the most rows that one of its steps computes.
+fn scratch(network: &Network, steps: &[Step], target: Target) -> Vec<usize> {
+    let mut most_rows = vec![0; network.nodes.len()];
+    for step in steps.iter().filter(|step| step.operator != PUSH_INPUT) {
+        let most = &mut most_rows[step.operator as usize];
+        *most = step.rows.max(*most);
+    }
+    let scratch_of = |(node, rows): (&Node, u16)| {
+        let (Operation::Convolution(linear)
+        | Operation::Depthwise(linear)
+        | Operation::Pointwise(linear)
+        | Operation::FullyConnected(linear)) = &node.operation
+        else {
+            return 0;
+        };
+        let (input, output) = (&network.tensors[node.inputs[0]], &network.tensors[node.output]);
+        let shape = LinearShape {
+            kind: node.operation.kind(),
+            window: linear.window,
+            element: input.element,
+            weight_bits: linear.weight_bits,
+            input: input.shape,
+            output: output.shape,
+        };
+        let band = Shape {
+            height: rows.into(),
+            ..output.shape
+        };
+        let layout = target.layout(&shape);
+        let scratch = layout.scratch_len(&LinearShape {
+            output: band,
+            ..shape
+        });
+        scratch.next_multiple_of(ALIGNMENT)
+    };
+    network.nodes.iter().zip(most_rows).map(scratch_of).collect()
 }
 
 /// Whether one segment computes a tensor and reads all of it.

@@ -5,6 +5,7 @@ use super::schedule::{Segment, schedule};
 use super::{Options, assemble};
 use crate::network::{Network, Operation};
 use sepconv::format::PUSH_INPUT;
+use sepconv::layout::Target;
 
 /// The most nodes of a segment that the search tries; longer chains gain nothing that several segments do not.
 const LONGEST: usize = 64;
@@ -51,7 +52,7 @@ pub fn fused(network: &Network, bytes: usize) -> Vec<Segment> {
 /// streamed together. Then as many rows a step as the arena allows, since every step costs a little time.
 pub fn smallest(network: &Network, options: &Options) -> Vec<Segment> {
     let mut best = whole_segments(network);
-    let (mut bytes, mut node, mut tried) = peak(network, &best, options.push_input);
+    let (mut bytes, mut node, mut tried) = peak(network, &best, options);
     while tried < STEPS_TRIED {
         let mut found = None;
         for from in node.saturating_sub(LONGEST)..=node {
@@ -60,7 +61,7 @@ pub fn smallest(network: &Network, options: &Options) -> Vec<Segment> {
                     continue;
                 }
                 let candidate = merged(&best, from..to);
-                let (candidate_bytes, candidate_node, steps) = peak(network, &candidate, options.push_input);
+                let (candidate_bytes, candidate_node, steps) = peak(network, &candidate, options);
                 tried += steps;
                 if candidate_bytes < found.as_ref().map_or(bytes, |(bytes, _, _)| *bytes) {
                     found = Some((candidate_bytes, candidate_node, candidate));
@@ -82,8 +83,11 @@ fn coarsened(network: &Network, mut segments: Vec<Segment>, options: &Options) -
     if network.tensors.len() > MOST_TENSORS {
         return segments;
     }
-    let smallest = assemble(network, &segments, options).activations;
-    let most = smallest + smallest * options.growth_percent / 100;
+    let smallest = assemble(network, &segments, options).arena;
+    // Scratch memory counts as growth: an arena that is small for any processor stays so when it is packed for one.
+    let target = Target::Plain;
+    let without_scratch = assemble(network, &segments, &Options { target, ..*options }).arena;
+    let most = smallest.max(without_scratch + without_scratch * options.growth_percent / 100);
     for index in 0..segments.len() {
         for rows in [usize::MAX, 8, 4, 3, 2] {
             let mut candidate = segments.clone();
@@ -92,7 +96,7 @@ fn coarsened(network: &Network, mut segments: Vec<Segment>, options: &Options) -
             }
             candidate[index].rows_per_step = rows;
             let plan = assemble(network, &candidate, options);
-            if plan.activations <= most {
+            if plan.arena <= most {
                 segments = candidate;
                 break;
             }
@@ -128,9 +132,9 @@ fn merged(segments: &[Segment], range: std::ops::Range<usize>) -> Vec<Segment> {
 }
 
 /// The most bytes alive at one time, a node that runs then, and the number of steps.
-fn peak(network: &Network, segments: &[Segment], push_input: bool) -> (usize, usize, usize) {
-    let schedule = schedule(network, segments, push_input);
-    let lifetimes = lifetimes(network, &schedule, push_input);
+fn peak(network: &Network, segments: &[Segment], options: &Options) -> (usize, usize, usize) {
+    let schedule = schedule(network, segments, options);
+    let lifetimes = lifetimes(network, &schedule, options.push_input);
     let (bytes, step) = lower_bound(network, &schedule, &lifetimes);
     let later = &schedule.steps[step.min(schedule.steps.len() - 1)..];
     let node = later

@@ -25,7 +25,7 @@ pub fn model_or_tiny() -> Result<AlignedVec<u8>, Box<dyn std::error::Error>> {
 pub fn network() -> Image {
     let mut network = Network {
         image: Image {
-            activations_len: 0,
+            arena_len: 0,
             scratch_len: 0,
             input: 0,
             output: 6,
@@ -155,5 +155,5 @@ fn place(image: &mut Image) {
         tensor.offset = end;
         end += (tensor.ring_rows * tensor.width * tensor.channels).next_multiple_of(16);
     }
-    image.activations_len = end;
+    image.arena_len = end;
 }

@@ -175,7 +175,8 @@ impl Layout {
         }
     }
 
-    /// Bytes of scratch memory that this layout's kernel needs.
+    /// Bytes of scratch memory that this layout's kernel needs to compute as many rows at a time as the shape's output has:
+    /// the whole output, or a band of it.
     ///
     /// ```
     /// # use sepconv::layout::{Layout, LinearShape, Target};

@@ -3,9 +3,10 @@
 use super::{
     Layout, LinearShape, Target, aarch64, cortex_m3, cortex_m4, cortex_m55, x86_depthwise, x86_gemm,
 };
+use crate::format::OperatorRecord;
 use crate::image::Image;
 use crate::operator::{Linear, Operator};
-use crate::{AlignedVec, Model};
+use crate::{ALIGNMENT, AlignedVec, Model, Shape};
 use alloc::vec::Vec;
 
 /// The file of a model in the plain layout, rearranged for a target: operators whose layout on the target is not plain
@@ -66,12 +67,73 @@ pub fn pack(model: &Model, target: Target) -> AlignedVec<u8> {
                     record.multipliers_offset,
                     record.shifts_offset,
                 ) = (0, 0, 0);
-                image.scratch_len = image.scratch_len.max(layout.scratch_len(&shape) as u32);
+                let band = Shape {
+                    height: model.most_rows(number as u16),
+                    ..shape.output
+                };
+                let scratch = layout
+                    .scratch_len(&LinearShape {
+                        output: band,
+                        ..shape
+                    })
+                    .next_multiple_of(ALIGNMENT);
+                record.params[0] = scratch as i32;
+                image.scratch_len = image.scratch_len.max(scratch as u32);
             }
         }
         image.operators[number] = record;
     }
+    image.arena_len = arena_with_scratch(model, &image);
     image.to_bytes()
+}
+
+/// Bytes of an arena at whose end every operator's scratch memory keeps clear of the rows that are alive when it runs.
+fn arena_with_scratch(model: &Model, image: &Image) -> u32 {
+    if image.scratch_len == 0 {
+        return image.arena_len;
+    }
+    let mut last_use = alloc::vec![0; image.tensors.len()];
+    for (time, step) in image.steps.iter().enumerate() {
+        let Some(record) = image.operators.get(step.operator as usize) else {
+            continue;
+        };
+        for tensor in record.inputs.iter().chain([&record.output]) {
+            if let Some(last) = last_use.get_mut(*tensor as usize) {
+                *last = time;
+            }
+        }
+    }
+    last_use[image.output as usize] = image.steps.len();
+    // Rows are written from the first on, so that those written lie at the beginning of their ring.
+    let mut written = alloc::vec![0; image.tensors.len()];
+    if !model.pushes_input() {
+        written[image.input as usize] = model.input().ring_rows;
+    }
+    let mut len = image.arena_len as usize;
+    for (time, step) in image.steps.iter().enumerate() {
+        let record = image.operators.get(step.operator as usize);
+        let output = record.map_or(image.input, |record| record.output);
+        let ring_rows = image.tensors[output as usize].ring_rows as usize;
+        written[output as usize] = ring_rows.min(step.first_row as usize + step.rows as usize);
+        let scratch = record.map_or(0, OperatorRecord::scratch_len);
+        if scratch > 0 {
+            let alive = (0..image.tensors.len()).filter(|tensor| last_use[*tensor] >= time);
+            let ends = alive.map(|number| {
+                let tensor = model.tensor(number as u16);
+                (
+                    tensor.offset + written[number] * tensor.row_bytes(),
+                    written[number],
+                )
+            });
+            let top = ends
+                .filter(|(_, rows)| *rows > 0)
+                .map(|(end, _)| end)
+                .max()
+                .unwrap_or(0);
+            len = len.max(top.next_multiple_of(ALIGNMENT) + scratch);
+        }
+    }
+    len.next_multiple_of(ALIGNMENT) as u32
 }
 
 /// The block of constants of one operator with plain constants; `None` if it stays plain, because the layout is the plain

@@ -5,7 +5,7 @@ use crate::format::{MAX_INPUTS, NONE, OperatorRecord};
 use crate::kernels::Kernels;
 use crate::layout::{Layout, LinearShape};
 use crate::operator::{Kind, Linear, Operator, Window};
-use crate::{Element, Shape};
+use crate::{ALIGNMENT, Element, Shape};
 
 /// Multipliers and shifts that [`Multiplier::from_real`](crate::fixed_point::Multiplier::from_real) can give.
 fn multiplier_is_sound(mantissa: i32, shift: i32) -> bool {
@@ -32,7 +32,7 @@ pub(super) fn check(model: &Model) -> Result<(), ModelError> {
         if !shapes(model, &record, &decoded, &input, &output) {
             return Err(ModelError::Shape { operator });
         }
-        if !constants(model, &record, &decoded, &input, &output) {
+        if !constants(model, operator, &record, &decoded, &input, &output) {
             return Err(ModelError::Constants { operator });
         }
         if !unused_are_zero(&record, kind) || !parameters(&record, &decoded, &output) {
@@ -215,6 +215,7 @@ fn concatenation_fits(model: &Model, record: &OperatorRecord, axis: u8, to: Shap
 
 fn constants(
     model: &Model,
+    number: u16,
     record: &OperatorRecord,
     operator: &Operator,
     input: &Tensor,
@@ -228,16 +229,16 @@ fn constants(
     let (from, to) = (input.shape, output.shape);
     match operator {
         Operator::Convolution(linear) => {
-            linear_constants(model, record, Kind::Convolution, linear, input, output)
+            linear_constants(model, number, record, Kind::Convolution, linear, input, output)
         }
         Operator::Depthwise(linear) => {
-            linear_constants(model, record, Kind::Depthwise, linear, input, output)
+            linear_constants(model, number, record, Kind::Depthwise, linear, input, output)
         }
         Operator::Pointwise(linear) => {
-            linear_constants(model, record, Kind::Pointwise, linear, input, output)
+            linear_constants(model, number, record, Kind::Pointwise, linear, input, output)
         }
         Operator::FullyConnected(linear) => {
-            linear_constants(model, record, Kind::FullyConnected, linear, input, output)
+            linear_constants(model, number, record, Kind::FullyConnected, linear, input, output)
         }
         Operator::Add(_) | Operator::Mul(_) if len > 0 => {
             let bytes = input.element.bytes();
@@ -268,8 +269,10 @@ fn constants(
 }
 
 /// Weights, biases, multipliers and shifts of a linear operator.
+#[allow(clippy::too_many_arguments)]
 fn linear_constants(
     model: &Model,
+    number: u16,
     record: &OperatorRecord,
     kind: Kind,
     linear: &Linear,
@@ -309,8 +312,17 @@ fn linear_constants(
             input: input.shape,
             output: output.shape,
         };
+        // Kernels compute no more rows at a time than a step has.
+        let band = LinearShape {
+            output: Shape {
+                height: model.most_rows(number),
+                ..output.shape
+            },
+            ..shape
+        };
         return linear.layout.packed_len(&shape) == Some(record.weights_len as usize)
-            && linear.layout.scratch_len(&shape) <= model.scratch_len();
+            && record.scratch_len().is_multiple_of(ALIGNMENT)
+            && (linear.layout.scratch_len(&band)..=model.scratch_len()).contains(&record.scratch_len());
     }
     let bias_bytes = if input.element == Element::Int16 { 8 } else { 4 };
     let within = |offset: u32, bytes: u64, alignment: u32| {
@@ -336,6 +348,7 @@ fn unused_are_zero(record: &OperatorRecord, kind: Kind) -> bool {
         Kind::Mean | Kind::Requantize | Kind::Pad => 0b11,
         Kind::Softmax | Kind::Transpose => 0b111,
         Kind::Concatenation | Kind::ResizeNearest => 0b1,
+        _ if linear && record.layout != Layout::Plain as u8 => 0b1,
         _ => 0,
     };
     let mut unused = record.reserved as u32 | record.reserved_end as u32;

@@ -76,9 +76,14 @@ fn check_operator(model: &Model, number: u16, pushes: bool) -> Option<()> {
             let (first, rows) = (step.first_row as usize, step.rows as usize);
             let after = advance(&step, next, &output)?;
             let written = band(&output, first, rows);
+            // Scratch memory begins here.
+            let limit = model.arena_len().checked_sub(record.scratch_len())?;
+            if written.end > limit {
+                return None;
+            }
             for (position, source) in sources.iter().flatten().enumerate() {
                 let (from, to) = input_rows(&operator, position, source.tensor.shape, first, rows);
-                if !is_readable(source, from, to) || !is_disjoint(&written, &source.tensor, from, to) {
+                if !is_readable(source, from, to) || !is_disjoint(&written, limit, &source.tensor, from, to) {
                     return None;
                 }
             }
@@ -134,15 +139,22 @@ fn band(tensor: &Tensor, first: usize, rows: usize) -> core::ops::Range<usize> {
     start..start + rows * tensor.row_bytes()
 }
 
-/// Whether a written band keeps clear of the input rows `from..to`, whose ring may wrap once between them.
+/// Whether a written band, and what lies from `limit` on, keep clear of the input rows `from..to`, whose ring may wrap once
+/// between them.
 #[inline(never)]
-fn is_disjoint(written: &core::ops::Range<usize>, input: &Tensor, from: usize, to: usize) -> bool {
+fn is_disjoint(
+    written: &core::ops::Range<usize>,
+    limit: usize,
+    input: &Tensor,
+    from: usize,
+    to: usize,
+) -> bool {
     let until_wrap = input.ring_rows.saturating_sub(input.slot(from));
     let rows = to.saturating_sub(from);
     let head = rows.min(until_wrap);
     let tail = rows - head;
     let clear = |read: core::ops::Range<usize>| {
-        read.is_empty() || read.end <= written.start || written.end <= read.start
+        read.is_empty() || read.end <= limit && (read.end <= written.start || written.end <= read.start)
     };
     clear(band(input, from, head)) && clear(band(input, from + head, tail))
 }

@@ -223,7 +223,7 @@ impl<'m> Model<'m> {
         self.header.arena_len as usize
     }
 
-    /// Bytes at the end of the arena for the kernels' own use.
+    /// The most bytes at the end of the arena that an operator takes for scratch while it runs.
     ///
     /// ```
     /// # let model = sepconv::Model::new(&sepconv::tiny::WHOLE.0)?;
@@ -401,6 +401,12 @@ impl<'m> Model<'m> {
     /// ```
     pub fn steps(&self) -> impl Iterator<Item = Step> + 'm {
         self.steps.iter().map(Step::from_bytes)
+    }
+
+    /// The most rows that a step of the schedule computes of an operator's output.
+    pub(crate) fn most_rows(&self, operator: u16) -> u32 {
+        let steps = self.steps().filter(|step| step.operator == operator);
+        steps.fold(0, |most, step| most.max(step.rows as u32))
     }
 
     #[inline]

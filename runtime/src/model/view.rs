@@ -44,7 +44,7 @@ impl<'m> Model<'m> {
 
     pub(super) fn check_tensors(&self) -> Result<(), ModelError> {
         let header = &self.header;
-        let limit = (header.arena_len - header.scratch_len) as u64;
+        let limit = header.arena_len as u64;
         for (number, record) in self.tensors.iter().enumerate() {
             let record = TensorRecord::from_bytes(record);
             if !tensor_is_sound(&record, limit) {
@@ -70,7 +70,7 @@ pub(super) fn header_is_sound(header: &Header) -> bool {
     header.flags == 0
         && header.scratch_len <= header.arena_len
         && (header.scratch_len == 0
-            || (header.arena_len - header.scratch_len).is_multiple_of(ALIGNMENT as u32))
+            || header.arena_len.is_multiple_of(ALIGNMENT as u32))
         && header.input < tensors
         && header.output < tensors
         // Numbers of tensors and operators are distinguishable from "none".

@@ -17,7 +17,7 @@ impl Net {
     /// A network of which there is the input.
     pub fn new(shape: Shape, element: Element, zero_point: i32) -> Self {
         let image = Image {
-            activations_len: 0,
+            arena_len: 0,
             scratch_len: 0,
             input: 0,
             output: 0,
@@ -53,11 +53,11 @@ impl Net {
             width: shape.width,
             channels: shape.channels,
             ring_rows: shape.height,
-            offset: self.image.activations_len,
+            offset: self.image.arena_len,
             reserved_end: 0,
         };
         let bytes = shape.values() * element.bytes();
-        self.image.activations_len += (bytes as u32).next_multiple_of(16);
+        self.image.arena_len += (bytes as u32).next_multiple_of(16);
         self.image.tensors.push(record);
         self.image.tensors.len() as u16 - 1
     }

@@ -40,7 +40,7 @@ pub fn scatter(net: &Net, random: &mut Random) -> Net {
         offset += (record.ring_rows as usize * tensor.row_bytes()) as u32;
         offset = (offset + random.below(40) as u32).next_multiple_of(2);
     }
-    scattered.image.activations_len = offset;
+    scattered.image.arena_len = offset;
     scattered.image.steps = steps
         .into_iter()
         .flat_map(|step| split_at_wraps(&scattered, &model, step))

@@ -6,6 +6,8 @@ pub mod demo;
 pub mod doctor;
 pub mod flash;
 pub mod icount;
+pub mod memory;
 pub mod peers;
 pub mod runtime_size;
+pub mod sanitize;
 pub mod test;

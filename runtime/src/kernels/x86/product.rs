@@ -357,7 +357,7 @@ unsafe fn product<V: Vector, S: Source>(
     let pixels = output.rows * output.shape.width as usize;
     let groups = channels.div_ceil(GROUP);
     let packed = groups * (GroupConstants::SIZE + panel_weights(depth, 1));
-    let block = block_pixels(depth).min(output.shape.pixels());
+    let block = block_pixels(depth).min(pixels);
     let aligned = scratch.as_ptr().align_offset(CHUNK);
     let prepared = scratch.get_mut(aligned..)?;
     let fits = linear.weights.len() == packed
