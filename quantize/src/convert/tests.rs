@@ -187,7 +187,13 @@ fn steps_apart(graph: &Graph) -> f32 {
     for image in &images {
         statistics.add(graph, image).unwrap();
     }
-    let network = convert(graph, &statistics.ranges(Method::MinMax), Metadata::default()).unwrap();
+    let network = convert(
+        graph,
+        &statistics.ranges(Method::MinMax),
+        &Precision::narrow(),
+        Metadata::default(),
+    )
+    .unwrap();
     let step = network.tensors[network.output].scale;
     let differences = images.iter().flat_map(|image| {
         let expected = float::run(graph, image).unwrap();
