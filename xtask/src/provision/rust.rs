@@ -21,6 +21,7 @@ const OLDEST: [u32; 2] = [1, 95];
 /// Where a distribution puts its compiler and its cargo.
 const DISTRIBUTION_RUSTC: &str = "/usr/bin/rustc";
 const DISTRIBUTION_CARGO: &str = "/usr/bin/cargo";
+const DISTRIBUTION_RUSTDOC: &str = "/usr/bin/rustdoc";
 
 /// A compiler for the boards.
 pub const CROSS_TARGETS: Requirement = Requirement {
@@ -122,6 +123,7 @@ impl CrossCompiler {
                 command
                     .env("RUSTC_BOOTSTRAP", "1")
                     .env("RUSTC", DISTRIBUTION_RUSTC)
+                    .env("RUSTDOC", DISTRIBUTION_RUSTDOC)
                     .env_remove("RUSTUP_TOOLCHAIN");
                 command.args([subcommand, &format!("-Zbuild-std={library}")]);
                 command
