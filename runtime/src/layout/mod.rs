@@ -162,6 +162,9 @@ impl Layout {
     /// assert!(Layout::CortexM4.packed_len(&shape) > Some(16 * 24)); // weights, biases and multipliers
     /// ```
     pub fn packed_len(self, shape: &LinearShape) -> Option<usize> {
+        if !self.is_packed_or_run_here() {
+            return None;
+        }
         match self {
             Layout::Plain => None,
             Layout::CortexM4 => cortex_m4::holds(shape).then(|| cortex_m4::packed_len(shape)),
@@ -173,6 +176,20 @@ impl Layout {
             Layout::X86Product => x86_gemm::holds(shape).then(|| x86_gemm::packed_len(shape)),
             Layout::X86Depthwise => x86_depthwise::holds(shape).then(|| x86_depthwise::packed_len(shape)),
         }
+    }
+
+    /// Whether this build packs operators (feature `alloc`) or is for a processor that runs this layout. What neither
+    /// packs nor runs a layout refuses it, and needs none of its formulas in flash.
+    const fn is_packed_or_run_here(self) -> bool {
+        cfg!(feature = "alloc")
+            || match self {
+                Layout::Plain => true,
+                Layout::CortexM3 | Layout::CortexM4 | Layout::CortexM55 => cfg!(target_arch = "arm"),
+                Layout::Aarch64Neon | Layout::Aarch64Dot | Layout::Aarch64Matrix => {
+                    cfg!(target_arch = "aarch64")
+                }
+                Layout::X86Product | Layout::X86Depthwise => cfg!(target_arch = "x86_64"),
+            }
     }
 
     /// Bytes of scratch memory that this layout's kernel needs to compute as many rows at a time as the shape's output has:
@@ -194,6 +211,9 @@ impl Layout {
     /// assert!(Layout::CortexM4.scratch_len(&shape) > 0);
     /// ```
     pub fn scratch_len(self, shape: &LinearShape) -> usize {
+        if !self.is_packed_or_run_here() {
+            return 0;
+        }
         match self {
             Layout::Plain => 0,
             Layout::CortexM4 => cortex_m4::scratch_len(shape),
