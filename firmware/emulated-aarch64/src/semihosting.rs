@@ -50,19 +50,22 @@ static mut ENCODER: defmt::Encoder = defmt::Encoder::new();
 // SAFETY: there is one core and no interrupt, so that frames do not mix.
 unsafe impl defmt::Logger for Logger {
     fn acquire() {
+        let encoder = &raw mut ENCODER;
         // SAFETY: as above; nothing else holds a reference to the encoder.
-        unsafe { (*&raw mut ENCODER).start_frame(write) };
+        unsafe { (*encoder).start_frame(write) };
     }
 
     unsafe fn flush() {}
 
     unsafe fn release() {
+        let encoder = &raw mut ENCODER;
         // SAFETY: as above.
-        unsafe { (*&raw mut ENCODER).end_frame(write) };
+        unsafe { (*encoder).end_frame(write) };
     }
 
     unsafe fn write(bytes: &[u8]) {
+        let encoder = &raw mut ENCODER;
         // SAFETY: as above.
-        unsafe { (*&raw mut ENCODER).write(bytes, write) };
+        unsafe { (*encoder).write(bytes, write) };
     }
 }

@@ -4,6 +4,7 @@
 //! bit (adding 128), which together with the input zero point z adds `(128 + z) × Σ weights` to each sum; packed biases
 //! have it taken off.
 
+#[cfg(any(feature = "alloc", target_arch = "x86_64"))]
 use crate::operator::Linear;
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
@@ -64,6 +65,7 @@ impl GroupConstants {
 const GREATEST_FAST_SHIFT: i32 = 20;
 
 /// Whether the activation cuts off all that is below the zero point.
+#[cfg(any(feature = "alloc", target_arch = "x86_64"))]
 pub(crate) fn clamps_negative(linear: &Linear) -> bool {
     linear.activation_min >= linear.output_zero_point
 }

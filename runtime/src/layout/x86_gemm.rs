@@ -19,6 +19,7 @@ use crate::operator::Linear;
 use alloc::vec::Vec;
 
 /// Output channels of a panel.
+#[cfg(any(feature = "alloc", target_arch = "x86_64"))]
 pub(crate) const PANEL: usize = 2 * GROUP;
 /// Inputs that are multiplied at a time for one lane.
 pub(crate) const DEPTH_STEP: usize = 4;
