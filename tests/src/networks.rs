@@ -19,7 +19,8 @@ pub fn integer_networks() -> Vec<(&'static str, AlignedVec<u8>)> {
     for (name, path) in NETWORKS {
         let file = shared_folder().map(|folder| folder.join(path));
         let Some(bytes) = file.and_then(|file| std::fs::read(file).ok()) else {
-            println!("left out: {name} (there is no {path} in the folder of models)");
+            // Not to standard output, where lists of tests go.
+            eprintln!("left out: {name} (there is no {path} in the folder of models)");
             continue;
         };
         let network = tflite::from_bytes(&bytes).expect("a sound network");
