@@ -59,7 +59,12 @@ pub const ALL: &[Requirement] = &[
 pub const OPTIONAL: &[Requirement] = &[cargo_tools::VALGRIND];
 
 /// What the comparison of kernels on processors that run Linux needs: installed for it where that is possible.
-pub const USER_MODE: &[Requirement] = &[qemu::QEMU_USER, rust::GCC_AARCH64, rust::GCC_ARM];
+pub const USER_MODE: &[Requirement] = &[
+    rust::LINUX_CROSS_TARGETS,
+    qemu::QEMU_USER,
+    rust::GCC_AARCH64,
+    rust::GCC_ARM,
+];
 
 /// Makes sure that the requirements are met, installing what is missing.
 ///

@@ -6,14 +6,17 @@ use std::process::Command;
 use super::{Requirement, Status, Way, apt, version_numbers};
 use crate::command::first_line;
 
-/// The processors' targets.
-pub const TARGETS: &[&str] = &[
+/// The boards' targets.
+const TARGETS: &[&str] = &[
     "thumbv6m-none-eabi",
     "thumbv7m-none-eabi",
     "thumbv7em-none-eabihf",
     "thumbv8m.main-none-eabihf",
     "aarch64-unknown-none",
 ];
+
+/// The targets of processors that run Linux.
+const LINUX_TARGETS: &[&str] = &["aarch64-unknown-linux-gnu", "armv7-unknown-linux-gnueabihf"];
 
 /// The oldest compiler that builds this workspace: `rust-version` of the workspace.
 const OLDEST: [u32; 2] = [1, 95];
@@ -27,8 +30,16 @@ const DISTRIBUTION_RUSTDOC: &str = "/usr/bin/rustdoc";
 pub const CROSS_TARGETS: Requirement = Requirement {
     name: "Rust for Arm boards",
     purpose: "building firmware",
-    check,
-    ways,
+    check: || check(TARGETS),
+    ways: || ways(TARGETS),
+};
+
+/// A compiler for Arm processors that run Linux.
+pub const LINUX_CROSS_TARGETS: Requirement = Requirement {
+    name: "Rust for Arm Linux",
+    purpose: "building tests for Arm processors that run Linux",
+    check: || check(LINUX_TARGETS),
+    ways: || ways(LINUX_TARGETS),
 };
 
 /// A C cross compiler, for linking only.
@@ -169,8 +180,8 @@ fn host() -> Option<String> {
         .map(str::to_string)
 }
 
-fn check() -> Status {
-    let compilers: Vec<_> = TARGETS
+fn check(targets: &[&str]) -> Status {
+    let compilers: Vec<_> = targets
         .iter()
         .map(|target| (target, CrossCompiler::for_target(target)))
         .collect();
@@ -190,13 +201,13 @@ fn check() -> Status {
     } else {
         "the compiler in use"
     };
-    Status::Present(format!("{which}, {} targets", TARGETS.len()))
+    Status::Present(format!("{which}, {} targets", targets.len()))
 }
 
-fn ways() -> Vec<Way> {
+fn ways(targets: &[&str]) -> Vec<Way> {
     let mut ways = Vec::new();
     if first_line("rustup", &["--version"]).is_some() {
-        let command = format!("timeout 600 rustup target add {}", TARGETS.join(" "));
+        let command = format!("timeout 600 rustup target add {}", targets.join(" "));
         ways.push(Way {
             commands: vec![command],
             note: "about 100 MB".into(),
