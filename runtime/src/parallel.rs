@@ -5,12 +5,15 @@
 //! Steps of a single row (fully connected, mean) run on one thread.
 //!
 //! ```
-//! # fn classify(model: &sepconv::Model, input: &[i8], output: &mut [i8]) -> Result<(), Box<dyn std::error::Error>> {
-//! let mut workers = sepconv::parallel::Workers::new(2)?;
-//! let mut arena = sepconv::AlignedVec::zeroed(model.arena_len());
-//! model.run_parallel(&mut workers, input, &mut arena, output, &mut ())?;
-//! # Ok(())
-//! # }
+//! use sepconv::{AlignedVec, Model, parallel::Workers, tiny};
+//!
+//! let model = Model::new(&tiny::WHOLE.0)?;
+//! let mut arena = AlignedVec::zeroed(model.arena_len());
+//! let (mut one, mut two) = ([0; 4], [0; 4]);
+//! model.run(&[7; 8 * 8 * 3], &mut arena, &mut one)?;
+//! model.run_parallel(&mut Workers::new(2)?, &[7; 8 * 8 * 3], &mut arena, &mut two, &mut ())?;
+//! assert_eq!(one, two);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 use crate::exec::{Memory, dispatch};
@@ -26,12 +29,32 @@ const SMALL: usize = 2048;
 
 /// Threads with scratch memory of their own, which is allocated with the first inference on a model. Each inference then
 /// allocates only what calling the threads takes: a few hundred bytes.
+///
+/// ```
+/// use sepconv::{Model, parallel::Workers, tiny};
+/// let model = Model::new(&tiny::WHOLE.0)?;
+/// let mut workers = Workers::new(2)?; // once, for all inferences
+/// let mut arena = sepconv::AlignedVec::zeroed(model.arena_len());
+/// let mut scores = [0; 4];
+/// for image in [[0; 8 * 8 * 3], [1; 8 * 8 * 3]] {
+///     model.run_parallel(&mut workers, &image, &mut arena, &mut scores, &mut ())?;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Workers {
     pool: Arc<rayon::ThreadPool>,
     scratch: Vec<AlignedVec<i8>>,
 }
 
 /// Why there are no threads: the operating system refused to start them.
+///
+/// ```
+/// use sepconv::parallel::{ThreadError, Workers};
+/// fn workers() -> Result<Workers, ThreadError> {
+///     Workers::new(4).inspect_err(|error| eprintln!("{error}; one thread does as well"))
+/// }
+/// # assert!(workers().is_ok());
+/// ```
 #[derive(Debug)]
 pub struct ThreadError(rayon::ThreadPoolBuildError);
 
@@ -49,6 +72,11 @@ impl Workers {
     /// # Errors
     ///
     /// [`ThreadError`] if the operating system does not start them.
+    ///
+    /// ```
+    /// assert_eq!(sepconv::parallel::Workers::new(0)?.count(), 1);
+    /// # Ok::<(), sepconv::parallel::ThreadError>(())
+    /// ```
     pub fn new(count: usize) -> Result<Self, ThreadError> {
         let count = count.max(1);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
@@ -60,12 +88,31 @@ impl Workers {
 
     /// Does some work on one of the threads. Inferences within start at once; others wake a thread first, which takes about as
     /// long as a small network.
+    ///
+    /// ```
+    /// use sepconv::{Model, RunError, parallel::Workers, tiny};
+    /// let model = Model::new(&tiny::WHOLE.0)?;
+    /// let mut arena = sepconv::AlignedVec::zeroed(model.arena_len());
+    /// let mut scores = [0; 4];
+    /// Workers::new(2)?.within(|workers| {
+    ///     for _ in 0..10 {
+    ///         model.run_parallel(workers, &[0; 8 * 8 * 3], &mut arena, &mut scores, &mut ())?;
+    ///     }
+    ///     Ok::<(), RunError>(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn within<R: Send>(&mut self, work: impl FnOnce(&mut Self) -> R + Send) -> R {
         let pool = self.pool.clone();
         pool.install(|| work(self))
     }
 
     /// How many threads there are.
+    ///
+    /// ```
+    /// assert_eq!(sepconv::parallel::Workers::new(2)?.count(), 2);
+    /// # Ok::<(), sepconv::parallel::ThreadError>(())
+    /// ```
     pub fn count(&self) -> usize {
         self.scratch.len()
     }
@@ -77,6 +124,16 @@ impl Model<'_> {
     /// # Errors
     ///
     /// As [`run`](Self::run).
+    ///
+    /// ```
+    /// use sepconv::{Model, parallel::Workers, tiny};
+    /// let model = Model::new(&tiny::WHOLE.0)?;
+    /// let mut workers = Workers::new(2)?;
+    /// let mut arena = sepconv::AlignedVec::zeroed(model.arena_len());
+    /// let mut scores = [0; 4];
+    /// model.run_parallel(&mut workers, &[0; 8 * 8 * 3], &mut arena, &mut scores, &mut ())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn run_parallel<O: Observer + Send>(
         &self,
         workers: &mut Workers,

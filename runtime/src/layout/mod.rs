@@ -4,10 +4,15 @@
 //! order in which its kernel reads. Packing is portable code, so that a workstation packs for any board; each family has a
 //! file with its block's length, scratch memory, and packing.
 
-pub mod aarch64;
-pub mod cortex_m3;
-pub mod cortex_m4;
-pub mod cortex_m55;
+// A build that neither packs for a family nor runs its kernels leaves parts of its file unused.
+#[allow(dead_code)]
+pub(crate) mod aarch64;
+#[allow(dead_code)]
+pub(crate) mod cortex_m3;
+#[allow(dead_code)]
+pub(crate) mod cortex_m4;
+#[allow(dead_code)]
+pub(crate) mod cortex_m55;
 #[cfg(feature = "alloc")]
 mod fold;
 #[cfg(feature = "alloc")]
@@ -34,17 +39,17 @@ use crate::{Element, Shape};
 pub enum Layout {
     /// As [`Kind`] describes, biases, multipliers and shifts in arrays of their own.
     Plain = 0,
-    /// See [`cortex_m4`].
+    /// See `layout/cortex_m4.rs`.
     CortexM4 = 16,
-    /// See [`cortex_m55`].
+    /// See `layout/cortex_m55.rs`.
     CortexM55 = 17,
-    /// See [`cortex_m3`].
+    /// See `layout/cortex_m3.rs`.
     CortexM3 = 18,
-    /// See [`aarch64`]: any such processor.
+    /// See `layout/aarch64.rs`: any such processor.
     Aarch64Neon = 32,
-    /// See [`aarch64`]: dot products.
+    /// See `layout/aarch64.rs`: dot products.
     Aarch64Dot = 33,
-    /// See [`aarch64`]: matrix products.
+    /// See `layout/aarch64.rs`: matrix products.
     Aarch64Matrix = 34,
     /// Matrices for x86-64 vectors.
     X86Product = 64,

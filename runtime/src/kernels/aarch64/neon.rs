@@ -47,7 +47,7 @@ unsafe fn multiply(
             }
             weights = weights.wrapping_add(64);
         }
-        if depth % 16 != 0 {
+        if !depth.is_multiple_of(16) {
             // SAFETY: 8 values are left in each pixel.
             let values = pixels.map(|pixel| unsafe { vld1_s8(pixel.add(depth / 16 * 16)) });
             for channel in 0..4 {

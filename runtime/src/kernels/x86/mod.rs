@@ -9,6 +9,13 @@
 //! One set of algorithms serves all three: `product`, `depthwise`, `elementwise`, `lookup`, `pool` and `requantize` are generic over a
 //! `vector` type that `wide` and `narrow` implement, and all three read the same packed layouts. Operators in the plain
 //! layout, and operators without a kernel here, are left to the reference kernels.
+//!
+//! ```
+//! use sepconv::kernels::x86::{AVX_VNNI, AVX2, AVX512_VNNI};
+//! for table in [&AVX2, &AVX_VNNI, &AVX512_VNNI] {
+//!     println!("{}: {}", table.name, (table.available)());
+//! }
+//! ```
 #![allow(unsafe_code)]
 
 mod depthwise;

@@ -124,13 +124,34 @@ macro_rules! instruction_set {
 
 instruction_set! {
     /// Kernels for AVX2.
+    ///
+    /// ```
+    /// use sepconv::{Model, kernels::x86::AVX2, tiny};
+    /// // Refused, and not run, where the machine lacks the instruction set.
+    /// let model = Model::with_kernels(&tiny::WHOLE.0, &AVX2);
+    /// assert_eq!(model.is_ok(), (AVX2.available)());
+    /// ```
     AVX2, avx2, "avx2", Narrow<Pairs>, ["avx2"]
 }
 instruction_set! {
     /// Kernels for AVX-VNNI.
+    ///
+    /// ```
+    /// use sepconv::{Model, kernels::x86::AVX_VNNI, tiny};
+    /// // Refused, and not run, where the machine lacks the instruction set.
+    /// let model = Model::with_kernels(&tiny::WHOLE.0, &AVX_VNNI);
+    /// assert_eq!(model.is_ok(), (AVX_VNNI.available)());
+    /// ```
     AVX_VNNI, avxvnni, "avxvnni", Narrow<Vnni>, ["avx2", "avxvnni"]
 }
 instruction_set! {
     /// Kernels for AVX-512 with F, BW, DQ, VL and VNNI.
+    ///
+    /// ```
+    /// use sepconv::{Model, kernels::x86::AVX512_VNNI, tiny};
+    /// // Refused, and not run, where the machine lacks the instruction set.
+    /// let model = Model::with_kernels(&tiny::WHOLE.0, &AVX512_VNNI);
+    /// assert_eq!(model.is_ok(), (AVX512_VNNI.available)());
+    /// ```
     AVX512_VNNI, avx512vnni, "avx512vnni", Wide, ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"]
 }
