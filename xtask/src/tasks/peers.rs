@@ -25,6 +25,9 @@ pub struct Arguments {
     /// Threads to measure with
     #[arg(long, value_delimiter = ',', default_value = "1,2")]
     threads: Vec<u16>,
+    /// Images at a time
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    batch: u16,
     /// Measure everyone so many times, in turn
     #[arg(long, default_value = "5")]
     rounds: usize,
@@ -182,7 +185,7 @@ struct Measured {
     threads: u16,
     who: String,
     ours: bool,
-    /// Milliseconds: the median of the rounds' medians, and the least of all.
+    /// Milliseconds of a batch: the median of the rounds' medians, and the least of all.
     median: f64,
     least: f64,
     /// The median to that of the fastest peer.
@@ -258,6 +261,7 @@ fn peer_latency(
         .arg(peer)
         .arg(network);
     script.args(["--threads", &threads.to_string(), "--seconds", SECONDS]);
+    script.args(["--batch", &arguments.batch.to_string()]);
     let limit = arguments.isa.as_deref().and_then(onednn_name);
     if let Some(limit) = limit {
         script.env("ONEDNN_MAX_CPU_ISA", limit);
@@ -279,7 +283,8 @@ fn our_latency(arguments: &Arguments, model: &Path, threads: u16) -> Result<(Str
     bench
         .arg("bench")
         .arg(model)
-        .args(["--threads", &threads.to_string()]);
+        .args(["--threads", &threads.to_string()])
+        .args(["--batch", &arguments.batch.to_string()]);
     if let Some(isa) = &arguments.isa {
         bench.args(["--isa", isa]);
     }
@@ -321,11 +326,13 @@ fn latency(who: String, report: &Value) -> Result<(String, f64, f64), Error> {
 
 fn print(arguments: &Arguments, all: &[Measured]) -> Result<(), Error> {
     let (date, processor) = (today(), processor());
+    let per_second = |m: &Measured| f64::from(arguments.batch) / m.median * 1e3;
     if arguments.json {
         let object = |m: &Measured| {
             json!({
                 "network": m.network, "threads": m.threads, "who": m.who, "ours": m.ours,
-                "median_ms": m.median, "min_ms": m.least, "ratio": m.ratio,
+                "batch": arguments.batch,
+                "median_ms": m.median, "min_ms": m.least, "images_per_second": per_second(m), "ratio": m.ratio,
             })
         };
         let latencies: Vec<Value> = all.iter().map(object).collect();
@@ -341,6 +348,7 @@ fn print(arguments: &Arguments, all: &[Measured]) -> Result<(), Error> {
         "who",
         "median ms",
         "min ms",
+        "images/s",
         "to the best peer",
     ];
     let mut rows = vec![heading.map(String::from).to_vec()];
@@ -351,6 +359,7 @@ fn print(arguments: &Arguments, all: &[Measured]) -> Result<(), Error> {
             m.who.clone(),
             format!("{:.2}", m.median),
             format!("{:.2}", m.least),
+            format!("{:.1}", per_second(m)),
             format!("{:.2}", m.ratio),
         ]
     }));
