@@ -1,5 +1,6 @@
 //! Execution of whatever models the view takes, if they are small, by every table of kernels that takes them: no panic, no
-//! byte outside the arena and the output, and the same output bytes from all.
+//! byte outside the arena and the output. (The outputs of damaged models differ between tables: where tensors and scratch
+//! memory lie over each other, or packed constants contradict themselves, it matters what a kernel reads first.)
 
 #![no_main]
 
@@ -14,7 +15,6 @@ fuzz_target!(|bytes: &[u8]| {
     let file = sepconv_fuzz::file(bytes);
     let tables = kernels::ALL.iter().filter(|table| (table.available)());
     let models = tables.filter_map(|table| Model::with_kernels(&file, table).ok());
-    let mut first: Option<Vec<i8>> = None;
     for model in models.filter(is_small) {
         // The sanitizer guards what lies around these.
         let mut arena = AlignedVec::zeroed(model.arena_len());
@@ -22,8 +22,6 @@ fuzz_target!(|bytes: &[u8]| {
         let mut output = vec![0; model.output().bytes()];
         let input: Vec<i8> = (0..model.input().bytes()).map(|i| (i * 89) as i8).collect();
         assert_eq!(model.run(&input, &mut arena, &mut output), Ok(()));
-        let expected = first.get_or_insert_with(|| output.clone());
-        assert_eq!(*expected, output, "{}", model.kernels().name);
     }
 });
 
