@@ -9,7 +9,7 @@
 //! 16 bits, and the products of every two inputs are taken apart.
 //!
 //! **Depthwise** with a 3 × 3 window: channel by channel, nine weights in twelve bytes and four words. A channel of a few rows
-//! of input, padding included, is first copied into a plane of bytes.
+//! of input, padding included, is first copied into a plane of bytes; on a Cortex-M0, four channels into four planes.
 
 use super::LinearShape;
 #[cfg(feature = "alloc")]
@@ -25,8 +25,10 @@ pub const CHANNEL: usize = 16;
 pub const MOST_ROWS: usize = 16;
 /// Bytes of a channel of a depthwise operator.
 pub const DEPTHWISE_CHANNEL: usize = 12 + CHANNEL;
-/// Bytes of a plane, unless three rows take more.
+/// Bytes of planes, unless three rows of each take more.
 const PLANE: usize = 1024;
+/// Channels of depthwise operators that a Cortex-M0 copies into planes at a time. (A Cortex-M3 uses one plane.)
+pub const PLANES: usize = 4;
 /// Pixels that are computed at a time.
 pub const PIXELS: usize = 4;
 /// Sums of inputs times weights must stay below this.
@@ -36,7 +38,7 @@ const LIMIT: u64 = 1 << 22;
 /// How sums become outputs, and what a channel's four words are.
 ///
 /// `Wide` sums have `(bias, multiplier, shift, 0)` and go through the specification. The others have `(2 × bias, multiplier,
-/// 2^(s−1) + 2^s × zero point, s)`, where s is the right shift, and need: sums below 2³⁰, shifts from 1 to 22, and int8's full
+/// 2^(s−1) + 2^s × zero point, s)`, where s is the right shift, and need: sums below 2²⁹, shifts from 1 to 22, and int8's full
 /// range of activations. Their output is `(h + third) >> s`, h being the high word of `2 × sum × multiplier + 2^31`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -89,7 +91,8 @@ pub fn scratch_len(shape: &LinearShape) -> usize {
     if shape.kind == Kind::Depthwise {
         let rows = shape.window.stride_height * (shape.output.height as usize - 1) + 3;
         let row = plane_width(shape.output.width as usize, shape.window.stride_width);
-        return row * PLANE.checked_div(row).unwrap_or(0).max(3).min(rows);
+        let rows_of_planes = PLANE.checked_div(row).unwrap_or(0).max(3 * PLANES);
+        return row * rows_of_planes.min(rows * PLANES);
     }
     let windows = match shape.kind {
         Kind::Convolution => PIXELS * shape.weights_per_channel() + 3,
@@ -143,7 +146,7 @@ pub fn pack(linear: &crate::operator::Linear, shape: &LinearShape) -> Option<all
 fn rounding(plain: &Plain, channels: usize) -> Rounding {
     let linear = plain.linear;
     let exact = (0..channels).all(|channel| {
-        plain.greatest_sum(channel) < 1 << 30
+        plain.greatest_sum(channel) < 1 << 29
             && (-22..=-1).contains(&(plain.multiplier(channel).shift as i32))
     });
     if !exact || (linear.activation_min, linear.activation_max) != (-128, 127) {

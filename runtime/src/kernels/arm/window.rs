@@ -5,6 +5,8 @@ use crate::Rows;
 use crate::exec::copy;
 use crate::layout::cortex_m3::MOST_ROWS;
 use crate::operator::Window;
+#[cfg(sepconv_arm = "armv6m")]
+use core::ops::Range;
 
 /// The rows of input that the windows of one output row cover, and how to take a window out of them.
 pub struct Windows<'a> {
@@ -12,10 +14,11 @@ pub struct Windows<'a> {
     /// Empty for padding.
     rows: [&'a [i8]; MOST_ROWS],
     /// Where they start.
-    #[cfg(not(sepconv_arm = "armv6m"))]
     pointers: [*const i8; MOST_ROWS],
+    /// Those that lie within the input.
+    #[cfg(sepconv_arm = "armv6m")]
+    inside: Range<usize>,
     /// Bytes of the shortest of them.
-    #[cfg(not(sepconv_arm = "armv6m"))]
     shortest_row: usize,
     width: u32,
     depth: usize,
@@ -35,14 +38,23 @@ impl<'a> Windows<'a> {
         Some(Self {
             window,
             rows,
-            #[cfg(not(sepconv_arm = "armv6m"))]
             pointers: rows.map(<[i8]>::as_ptr),
+            #[cfg(sepconv_arm = "armv6m")]
+            shortest_row: rows
+                .iter()
+                .take(inside.end)
+                .skip(inside.start)
+                .map(|row| row.len())
+                .min()
+                .unwrap_or(0),
             #[cfg(not(sepconv_arm = "armv6m"))]
             shortest_row: rows
                 .iter()
                 .take(window.kernel_height)
                 .map(|row| row.len())
                 .min()?,
+            #[cfg(sepconv_arm = "armv6m")]
+            inside,
             width: input.shape.width,
             depth: (input.shape.channels as usize).max(1),
             zero_point,
@@ -75,6 +87,32 @@ impl<'a> Windows<'a> {
                 }
                 return;
             }
+        }
+        #[cfg(sepconv_arm = "armv6m")]
+        if window.dilation_width == 1 && window.kernel_height * row_len <= to.len() {
+            let (rows, columns) = (self.inside.clone(), columns.clone());
+            if rows.len() < window.kernel_height || !inside {
+                fill(to, window.kernel_height * row_len, self.zero_point);
+            }
+            let start = window.input_column(x, columns.start) * self.depth;
+            let len = columns.len() * self.depth;
+            if rows.is_empty() || len == 0 || start + len > self.shortest_row {
+                return;
+            }
+            let at = rows.start * row_len + columns.start * self.depth;
+            // SAFETY: all these rows have `len` bytes from `start` on, and `to` has room for a window, in which rows and
+            // columns lie.
+            unsafe {
+                copy_rows(
+                    self.pointers.as_ptr().wrapping_add(rows.start),
+                    rows.len(),
+                    start,
+                    to.as_mut_ptr().wrapping_add(at),
+                    len,
+                    row_len,
+                );
+            }
+            return;
         }
         let mut at = 0;
         for row in self.rows.iter().take(window.kernel_height) {
@@ -145,6 +183,41 @@ unsafe extern "C" fn gather_words(
          subs r1, r1, #1
          bne 1b
          pop {{r4-r8, pc}}
+        "
+    )
+}
+
+/// Copies `len` bytes from `start` bytes into each of `count` rows to `to`, each `row_len` bytes after the one before.
+///
+/// # Safety
+///
+/// `count` and `len` are positive; each row has `len` bytes from `start` on, `to` has room for all of them.
+#[cfg(sepconv_arm = "armv6m")]
+#[unsafe(naked)]
+unsafe extern "C" fn copy_rows(
+    rows: *const *const i8,
+    count: usize,
+    start: usize,
+    to: *mut i8,
+    len: usize,
+    row_len: usize,
+) {
+    core::arch::naked_asm!(
+        "push {{r4-r7, lr}}
+         1:
+         ldm r0!, {{r4}}
+         adds r4, r4, r2
+         ldr r5, [sp, #20]
+         2:
+         subs r5, r5, #1
+         ldrb r6, [r4, r5]
+         strb r6, [r3, r5]
+         bne 2b
+         ldr r5, [sp, #24]
+         adds r3, r3, r5
+         subs r1, r1, #1
+         bne 1b
+         pop {{r4-r7, pc}}
         "
     )
 }

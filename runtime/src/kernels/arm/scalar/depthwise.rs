@@ -13,6 +13,10 @@ pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]
     if linear.layout == Layout::Plain {
         return plain(linear, input, output, scratch);
     }
+    #[cfg(sepconv_arm = "armv6m")]
+    if linear.weights.first() != Some(&(crate::layout::cortex_m3::Rounding::Wide as u8)) {
+        return super::armv6m_depthwise::int8(linear, input, output, scratch);
+    }
     let window = linear.window;
     let channels = (output.shape.channels as usize).max(1);
     let row_bytes = output.row_bytes().max(1);

@@ -1,10 +1,10 @@
 //! A matrix of packed weights, to be multiplied by up to four pixels at a time.
 
-use super::assembly::{PairOfInputs, four_pixels_sums};
-#[cfg(sepconv_arm = "armv7m")]
-use super::assembly::{four_pixels_rectified, four_pixels_signed, two_pixels_rectified, two_pixels_signed};
+use super::assembly::{
+    PairOfInputs, four_pixels_rectified, four_pixels_signed, four_pixels_sums, two_pixels_rectified,
+    two_pixels_signed,
+};
 use super::requantize::requantize;
-#[cfg(sepconv_arm = "armv7m")]
 use crate::exec::copy;
 use crate::layout::cortex_m3::{CHANNEL, HEADER, PIXELS, pair_len};
 use crate::operator::Linear;
@@ -59,7 +59,6 @@ impl<'a> Matrix<'a> {
             return;
         }
         self.pack(pixels, count);
-        #[cfg(sepconv_arm = "armv7m")]
         match (self.linear.weights.first(), count) {
             (Some(1), 1 | 2) => return self.rounded(two_pixels_signed, outputs, count),
             (Some(1), _) => return self.rounded(four_pixels_signed, outputs, count),
@@ -71,7 +70,6 @@ impl<'a> Matrix<'a> {
     }
 
     /// Runs a function that requantizes.
-    #[cfg(sepconv_arm = "armv7m")]
     fn rounded(&self, function: unsafe extern "C" fn(*const u8, &Job), outputs: &mut [i8], count: usize) {
         let pairs = self.channels / 2;
         let pair_len = pair_len(self.inputs.len() * 2);

@@ -2,6 +2,11 @@
 #![allow(unsafe_code)]
 
 #[cfg(sepconv_arm = "armv6m")]
+#[macro_use]
+mod armv6m_requantize;
+#[cfg(sepconv_arm = "armv6m")]
+mod armv6m_depthwise;
+#[cfg(sepconv_arm = "armv6m")]
 #[path = "armv6m.rs"]
 mod assembly;
 #[cfg(sepconv_arm = "armv7m")]
