@@ -1,7 +1,9 @@
 //! Depthwise convolution with a 3 × 3 window, channel by channel: a few rows of one channel's input are copied into a plane,
 //! with padding around them, so that every output is computed alike.
 
-use super::requantize::{rectified, signed, wide, words};
+#[cfg(sepconv_arm = "armv7m")]
+use super::requantize::{rectified, signed};
+use super::requantize::{wide, words};
 use crate::kernels::arm::depthwise::plain;
 use crate::layout::Layout;
 use crate::layout::cortex_m3::{DEPTHWISE_CHANNEL, HEADER, plane_width};
@@ -48,6 +50,7 @@ pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]
                 );
             }
             match linear.weights.first() {
+                #[cfg(sepconv_arm = "armv7m")]
                 Some(1) => run::<1>(
                     linear,
                     constants,
@@ -57,6 +60,7 @@ pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]
                     channel,
                     output.shape.width,
                 ),
+                #[cfg(sepconv_arm = "armv7m")]
                 Some(2) => run::<2>(
                     linear,
                     constants,
@@ -130,6 +134,8 @@ fn run<const ROUNDING: u32>(
 ) {
     let [w0, w1, w2, w3, w4, w5, w6, w7, w8, _, _, _, rest @ ..] = *constants;
     let w = [w0, w1, w2, w3, w4, w5, w6, w7, w8].map(|weight| weight as i8 as i32);
+    // Only armv7m's roundings have a shift of their own.
+    #[cfg_attr(sepconv_arm = "armv6m", allow(unused_variables))]
     let [bias, multiplier, addend, shift] = words(&rest);
     let channels = (linear.weights.len().saturating_sub(HEADER) / DEPTHWISE_CHANNEL).max(1);
     let stride = linear.window.stride_width;
@@ -152,7 +158,9 @@ fn run<const ROUNDING: u32>(
                 sum = sum.wrapping_add(values[k].wrapping_mul(w[k]));
             }
             let value = match ROUNDING {
+                #[cfg(sepconv_arm = "armv7m")]
                 1 => signed(sum.wrapping_mul(2).wrapping_add(bias), multiplier, addend, shift),
+                #[cfg(sepconv_arm = "armv7m")]
                 2 => rectified(sum.wrapping_mul(2).wrapping_add(bias), multiplier, addend, shift),
                 _ => wide(linear, sum.wrapping_add(bias), multiplier, addend),
             };

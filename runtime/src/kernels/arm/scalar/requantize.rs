@@ -4,7 +4,7 @@ use crate::fixed_point::Multiplier;
 use crate::layout::cortex_m3::CHANNEL;
 use crate::operator::Linear;
 
-/// Requantizes sums of one channel.
+/// Requantizes sums of one channel whose rounding is [`Rounding::Wide`](crate::layout::cortex_m3::Rounding::Wide).
 #[inline(always)]
 pub fn requantize<'o>(
     linear: &Linear,
@@ -12,14 +12,9 @@ pub fn requantize<'o>(
     sums: &[i32],
     outputs: impl Iterator<Item = &'o mut i8>,
 ) {
-    let [bias, multiplier, addend, shift] = self::words(words);
-    let rounding = linear.weights.first();
+    let [bias, multiplier, shift, _] = self::words(words);
     for (sum, output) in sums.iter().zip(outputs) {
-        *output = match rounding {
-            Some(1) => signed(sum.wrapping_mul(2).wrapping_add(bias), multiplier, addend, shift),
-            Some(2) => rectified(sum.wrapping_mul(2).wrapping_add(bias), multiplier, addend, shift),
-            _ => wide(linear, sum.wrapping_add(bias), multiplier, addend),
-        };
+        *output = wide(linear, sum.wrapping_add(bias), multiplier, shift);
     }
 }
 
@@ -31,6 +26,7 @@ pub fn words(bytes: &[u8; CHANNEL]) -> [i32; 4] {
 }
 
 /// The output of twice a sum, ties away from zero.
+#[cfg(sepconv_arm = "armv7m")]
 #[inline(always)]
 pub fn signed(doubled: i32, multiplier: i32, addend: i32, shift: i32) -> i8 {
     let ties = doubled >> 31;
@@ -41,6 +37,7 @@ pub fn signed(doubled: i32, multiplier: i32, addend: i32, shift: i32) -> i8 {
 }
 
 /// The output of twice a sum where sums below zero give the least.
+#[cfg(sepconv_arm = "armv7m")]
 #[inline(always)]
 pub fn rectified(doubled: i32, multiplier: i32, addend: i32, shift: i32) -> i8 {
     if doubled <= 0 {
@@ -59,29 +56,15 @@ pub fn wide(linear: &Linear, sum: i32, multiplier: i32, shift: i32) -> i8 {
         .min(linear.activation_max) as i8
 }
 
+#[cfg(sepconv_arm = "armv7m")]
 #[inline(always)]
 fn saturated(value: i32, shift: i32) -> i8 {
-    (value >> (shift & 31)).max(-128).min(127) as i8
+    (value >> (shift & 31)).clamp(-128, 127) as i8
 }
 
 /// The high word of `a × b + 2^31`; b is not negative.
-#[cfg(not(sepconv_arm = "armv6m"))]
+#[cfg(sepconv_arm = "armv7m")]
 #[inline(always)]
 fn high(a: i32, b: i32) -> i32 {
     ((a as i64 * b as i64 + (1 << 31)) >> 32) as i32
-}
-
-/// The high word of `a × b + 2^31`; b is not negative. In halves: the processor multiplies 32 bits only. No sum of them
-/// overflows, as the lower half of `a` is taken as signed and the upper half of `b` has 15 bits.
-#[cfg(sepconv_arm = "armv6m")]
-#[inline(always)]
-fn high(a: i32, b: i32) -> i32 {
-    let (a_low, b_low) = (a as i16 as i32, b & 0xffff);
-    let (a_high, b_high) = (a.wrapping_sub(a_low) >> 16, b >> 16);
-    let low = a_low.wrapping_mul(b_low) >> 16;
-    let middle = a_low
-        .wrapping_mul(b_high)
-        .wrapping_add(a_high.wrapping_mul(b_low));
-    let middle = middle.wrapping_add(low).wrapping_add(1 << 15) >> 16;
-    a_high.wrapping_mul(b_high).wrapping_add(middle)
 }
