@@ -1,11 +1,14 @@
 //! Sets `cfg(sepconv_arm = "armv6m")`, `"armv7m"`, `"dsp"` or `"helium"` on bare-metal Arm processors, by the instructions
 //! that they have. The compiler knows them, but tells stable code nothing: so this reads the target's name and
-//! `-Ctarget-cpu` in `RUSTFLAGS`. With `SEPCONV_KERNELS=reference` in the environment it sets nothing, for the least flash.
+//! `-Ctarget-cpu` in `RUSTFLAGS`. On 32-bit Armv7-A under Linux it sets `"neon"`, which is looked for at run time. With
+//! `SEPCONV_KERNELS=reference` in the environment it sets nothing, for the least flash.
 
 use std::env;
 
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(sepconv_arm, values(\"armv6m\", \"armv7m\", \"dsp\", \"helium\"))");
+    println!(
+        "cargo::rustc-check-cfg=cfg(sepconv_arm, values(\"armv6m\", \"armv7m\", \"dsp\", \"helium\", \"neon\"))"
+    );
     println!("cargo::rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
     println!("cargo::rerun-if-env-changed=SEPCONV_KERNELS");
     let variable = |name| env::var(name).unwrap_or_default();
@@ -28,6 +31,7 @@ fn instruction_set(target: &str, cpu: &str) -> Option<&'static str> {
         ("thumbv8m.main", "cortex-m33" | "cortex-m35p") | ("thumbv7em", _) => Some("dsp"),
         ("thumbv7m", _) => Some("armv7m"),
         ("thumbv6m", _) => Some("armv6m"),
+        ("armv7" | "thumbv7neon", _) if target.contains("-linux-") => Some("neon"),
         _ => None,
     }
 }

@@ -209,6 +209,8 @@ pub static ALL: &[&Kernels] = &[
     &aarch64::DOT,
     #[cfg(all(target_arch = "aarch64", any(feature = "std", target_feature = "i8mm")))]
     &aarch64::MATRIX,
+    #[cfg(sepconv_arm = "neon")]
+    &arm::neon::KERNELS,
     #[cfg(sepconv_arm = "dsp")]
     &arm::dsp::KERNELS,
     #[cfg(sepconv_arm = "helium")]

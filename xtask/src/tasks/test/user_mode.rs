@@ -16,7 +16,6 @@ struct Family {
     name: &'static str,
     triple: &'static str,
     linker: &'static str,
-    flags: &'static [&'static str],
     emulator: &'static str,
     processors: &'static [&'static str],
 }
@@ -26,7 +25,6 @@ const FAMILIES: &[Family] = &[
         name: "AArch64",
         triple: "aarch64-unknown-linux-gnu",
         linker: "aarch64-linux-gnu-gcc",
-        flags: &[],
         emulator: "qemu-aarch64",
         processors: &["cortex-a53", "cortex-a76", "max"],
     },
@@ -34,7 +32,6 @@ const FAMILIES: &[Family] = &[
         name: "32-bit Arm",
         triple: "armv7-unknown-linux-gnueabihf",
         linker: "arm-linux-gnueabihf-gcc",
-        flags: &["-Ctarget-feature=+neon"],
         emulator: "qemu-arm",
         processors: &["cortex-a7", "max"],
     },
@@ -62,8 +59,7 @@ fn compare(family: &Family) -> Result<(), Error> {
     let compiler = rust::CrossCompiler::for_target(family.triple)
         .ok_or_else(|| Error::Environment(format!("no compiler for {}", family.triple)))?;
     // Statically linked, so that the emulator needs no library of the other processor's.
-    let mut flags = vec!["-Ctarget-feature=+crt-static".to_string()];
-    flags.extend(family.flags.iter().map(ToString::to_string));
+    let flags = ["-Ctarget-feature=+crt-static".to_string()];
     let mut build = compiler.cargo_for_linux("build", family.triple, family.linker, &flags);
     build
         .current_dir(root().join("runtime"))
