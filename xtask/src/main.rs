@@ -6,6 +6,7 @@
 
 mod board;
 mod command;
+mod cycles;
 mod elf;
 mod emulator;
 mod error;

@@ -60,9 +60,11 @@ pub fn run(
 
     for (number, image) in assets::images().enumerate() {
         led.set_high().map_err(|_| Failure("the LED does not work"))?;
+        begin_inference();
         let start = counter.ticks();
         let outcome = model.run(image, arena, output);
         let ticks = counter.ticks() - start;
+        end_inference();
         led.set_low().map_err(|_| Failure("the LED does not work"))?;
         outcome.map_err(|_| Failure("the sizes of the embedded model and images do not agree"))?;
 
@@ -94,6 +96,19 @@ pub fn run(
         report.operator(number, counter.instructions(*ticks))?;
     }
     Ok(())
+}
+
+/// Does nothing but show an emulator's log where an inference begins.
+#[inline(never)]
+fn begin_inference() {
+    core::hint::black_box(0);
+}
+
+/// Does nothing but show an emulator's log where an inference ends. (Not the same nothing, or the linker would make one
+/// function of the two.)
+#[inline(never)]
+fn end_inference() {
+    core::hint::black_box(1);
 }
 
 /// The position of the largest value, the first of several.

@@ -1,10 +1,11 @@
-//! `cargo xtask icount`: the instructions of one inference on an emulated core.
+//! `cargo xtask icount`: the instructions of one inference on an emulated core, and an estimate of the cycles.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use crate::board::Core;
+use crate::cycles;
 use crate::emulator;
 use crate::error::Error;
 use crate::firmware::{self, Aim};
@@ -47,6 +48,8 @@ pub struct Counts {
     pub kernels: String,
     /// Bytes of flash that the firmware takes, the model included.
     pub flash: u64,
+    /// The program that was run.
+    elf: PathBuf,
 }
 
 /// Counts and prints.
@@ -59,6 +62,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     provision::ensure(&[&provision::rust::CROSS_TARGETS, &provision::qemu::QEMU_ARM])?;
     let count = |aim| count_for(arguments.core, &arguments.model, arguments.images.as_deref(), aim);
     let counts = count(Aim::Speed)?;
+    let estimate = progress::spinner("estimating cycles", || {
+        cycles::estimate(arguments.core, &counts.elf, counts.total)
+    })?;
     let small = arguments.size.then(|| count(Aim::Size)).transpose()?;
     if arguments.json {
         let operators: Vec<_> = counts
@@ -69,6 +75,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
         let object = json!({
             "core": arguments.core.name(),
             "total": counts.total,
+            "estimated_cycles": estimate.as_ref().map(|estimate| estimate.cycles),
+            "cycle_model": estimate.as_ref().map(|estimate| estimate.model),
             "ops": operators,
             "output_hash": counts.output_hash,
             "kernels": counts.kernels,
@@ -78,6 +86,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
         println!("{object}");
     } else {
         print(arguments.core, &counts);
+        match estimate {
+            Some(estimate) => println!("about {} cycles ({})", thousands(estimate.cycles), estimate.model),
+            None => println!("no estimate of cycles: there is no model of this core"),
+        }
         println!(
             "flash of the firmware, model included: {} bytes",
             thousands(counts.flash)
@@ -140,6 +152,7 @@ fn count_for(core: Core, model: &Path, images: Option<&Path>, aim: Aim) -> Resul
         output_hash: image.hash.clone(),
         kernels: run.report.kernels,
         flash: firmware.usage.flash,
+        elf: firmware.elf,
     })
 }
 
