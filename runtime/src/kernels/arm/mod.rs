@@ -10,5 +10,10 @@ pub mod helium;
 pub mod neon;
 #[cfg(any(sepconv_arm = "armv6m", sepconv_arm = "armv7m"))]
 pub mod scalar;
-#[cfg(any(sepconv_arm = "armv6m", sepconv_arm = "armv7m", sepconv_arm = "dsp"))]
+#[cfg(any(
+    sepconv_arm = "armv6m",
+    sepconv_arm = "armv7m",
+    sepconv_arm = "dsp",
+    sepconv_arm = "neon"
+))]
 mod window;

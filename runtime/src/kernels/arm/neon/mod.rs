@@ -13,6 +13,10 @@ use crate::kernels::{Kernels, LinearKernels, reference};
 pub static KERNELS: Kernels = Kernels {
     name: "armv7-neon",
     available: has_neon,
+    convolution: LinearKernels {
+        int8: Some(product::convolution),
+        ..reference::KERNELS.convolution
+    },
     depthwise: LinearKernels {
         int8: Some(depthwise::int8),
         ..reference::KERNELS.depthwise

@@ -1,6 +1,8 @@
-//! Pointwise and fully connected operators: products of sixteen inputs with four channels' weights at a time.
+//! Convolution, pointwise and fully connected operators: products of sixteen inputs with four channels' weights at a time.
 
+use crate::kernels::arm::window::Windows;
 use crate::kernels::reference::{self, arithmetic::Int8};
+use crate::layout::cortex_m3::MOST_ROWS;
 use crate::operator::Linear;
 use crate::{Band, Rows};
 use core::arch::naked_asm;
@@ -9,6 +11,8 @@ use core::arch::naked_asm;
 const CHANNELS: usize = 4;
 /// Inputs in a block.
 const BLOCK: usize = 16;
+/// Bytes of gathered windows.
+const WINDOWS: usize = 4096;
 
 /// Pointwise convolution.
 pub fn pointwise(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]) {
@@ -28,6 +32,37 @@ pub fn fully_connected(linear: &Linear, input: &Rows, output: &mut Band, scratch
         return reference::fully_connected::run::<Int8>(linear, input, output, scratch);
     }
     multiply(linear, values.len(), values, output.data);
+}
+
+/// Convolution: as many windows as fit in [`WINDOWS`] are gathered, which are pixels then.
+pub fn convolution(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]) {
+    let (window, channels) = (&linear.window, output.shape.channels as usize);
+    let depth = window.kernel_height * window.kernel_width * input.shape.channels as usize;
+    let fits = (BLOCK..=WINDOWS / 2).contains(&depth) && window.kernel_height <= MOST_ROWS;
+    if !fits || channels < CHANNELS {
+        return reference::convolution::run::<Int8>(linear, input, output, scratch);
+    }
+    // Gathering may write three bytes too many.
+    let mut windows = [0i8; WINDOWS + 3];
+    let most = WINDOWS / depth;
+    for (y, row) in output.rows_mut() {
+        let Some(source) = Windows::new(window, input, y, linear.input_zero_point as i8) else {
+            return;
+        };
+        for (tile, outputs) in row.chunks_mut(most * channels).enumerate() {
+            let pixels = outputs.len() / channels;
+            for number in 0..pixels {
+                let to = windows.get_mut(number * depth..).unwrap_or(&mut []);
+                source.gather(tile * most + number, to);
+            }
+            multiply(
+                linear,
+                depth,
+                windows.get(..pixels * depth).unwrap_or(&[]),
+                outputs,
+            );
+        }
+    }
 }
 
 /// All channels of pixels with `depth` values each; the outputs have as many pixels.
