@@ -95,10 +95,10 @@ pub fn check(outcome: &mut Outcome) {
     }
 }
 
-/// The runtime links without a panic handler; with a panic put into it, it does not.
+/// The runtime with the kernels of each Cortex-M family links without a panic handler; with a panic put into it, it does not.
 fn runtime_cannot_panic() -> Result<(), Error> {
-    let build = |features: &[&str]| {
-        let mut command = compiler(TRIPLE)?.cargo("build", TRIPLE, &[]);
+    let build = |triple: &str, cpu: &str, features: &[&str]| {
+        let mut command = compiler(triple)?.cargo("build", triple, &[format!("-Ctarget-cpu={cpu}")]);
         command.current_dir(root().join("runtime/panic-free")).args([
             "--release",
             "--locked",
@@ -107,9 +107,17 @@ fn runtime_cannot_panic() -> Result<(), Error> {
         command.arg(target().join("firmware/panic-free")).args(features);
         Ok(command)
     };
-    command::run(&mut build(&[])?)?;
+    for (triple, cpu) in [
+        ("thumbv6m-none-eabi", "cortex-m0"),
+        ("thumbv7m-none-eabi", "cortex-m3"),
+        (TRIPLE, "cortex-m4"),
+        ("thumbv8m.main-none-eabihf", "cortex-m55"),
+    ] {
+        command::run(&mut build(triple, cpu, &[])?)?;
+    }
     let mut named = false;
-    let deliberate = command::run_watching(&mut build(&["--features", "deliberate-panic"])?, |line| {
+    let mut with_panic = build(TRIPLE, "cortex-m4", &["--features", "deliberate-panic"])?;
+    let deliberate = command::run_watching(&mut with_panic, |line| {
         named |= line.contains("sepconv_can_panic");
     });
     match deliberate {

@@ -23,7 +23,7 @@ pub fn pointwise(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut
     let (mut y, mut rest) = (output.first_row, &mut *output.data);
     while !rest.is_empty() {
         let source = input.span(y, rest.len() / row_bytes);
-        let len = (source.len() / depth * channels).min(rest.len());
+        let len = (source.len() / matrix.depth.max(1) * channels).min(rest.len());
         let Some((now, later)) = rest.split_at_mut_checked(len).filter(|(now, _)| !now.is_empty()) else {
             return;
         };
@@ -46,7 +46,7 @@ pub fn fully_connected(linear: &Linear, input: &Rows, output: &mut Band, scratch
 
 /// Multiplies pixels where they lie, but for the last ones, whose vectors would reach beyond the input: those are copied.
 fn run(matrix: &Matrix, values: &[i8], outputs: &mut [i8], scratch: &mut [i8]) {
-    let pixels = outputs.len() / matrix.channels;
+    let pixels = outputs.len() / matrix.channels.max(1);
     let mut readable = matrix.readable(values).min(pixels);
     if readable < pixels {
         // Pairs of pixels are faster than single ones.
@@ -83,10 +83,10 @@ pub fn convolution(linear: &Linear, input: &Rows, output: &mut Band, scratch: &m
     };
     for (y, row) in output.rows_mut() {
         rows.advance(input, y * window.stride_height, padded_row);
-        for (block, outputs) in row.chunks_mut(count * channels).enumerate() {
+        for (block, outputs) in row.chunks_mut((count * channels).max(1)).enumerate() {
             let columns = Columns {
                 first: block * count,
-                count: outputs.len() / channels,
+                count: outputs.len() / channels.max(1),
             };
             gather(window, &rows, input.shape.channels as usize, columns, windows);
             matrix.multiply(windows, outputs);

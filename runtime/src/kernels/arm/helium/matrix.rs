@@ -48,12 +48,12 @@ impl<'a> Matrix<'a> {
         values
             .len()
             .checked_sub(padded)
-            .map_or(0, |rest| rest / self.depth + 1)
+            .map_or(0, |rest| rest / self.depth.max(1) + 1)
     }
 
     /// The outputs of the pixels in `values`, as many as `outputs` has room for; they must be [`readable`](Self::readable).
     pub fn multiply(&self, values: &[i8], outputs: &mut [i8]) {
-        let pixels = (outputs.len() / self.channels).min(self.readable(values));
+        let pixels = (outputs.len() / self.channels.max(1)).min(self.readable(values));
         let (linear, padded) = (self.linear, self.depth.next_multiple_of(VECTOR));
         let mut job = Job {
             zero_point: linear.output_zero_point,

@@ -61,7 +61,7 @@ pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]
         pad_left: window.pad_left,
     };
     let mut y = output.first_row;
-    for data in output.data.chunks_mut(step * row_bytes) {
+    for data in output.data.chunks_mut((step * row_bytes).max(1)) {
         let rows = data.len() / row_bytes;
         fill(scratch, linear.input_zero_point as i8 ^ i8::MIN);
         // Rows beyond the input stay empty.

@@ -54,7 +54,7 @@ impl<'a> Matrix<'a> {
 
     /// All channels of up to four pixels that lie one after the other, with room for as many outputs.
     pub fn multiply(&mut self, pixels: &[i8], outputs: &mut [i8]) {
-        let count = outputs.len() / self.channels;
+        let count = outputs.len() / self.channels.max(1);
         if count == 0 || count > PIXELS || pixels.len() < count * self.depth {
             return;
         }
@@ -92,7 +92,7 @@ impl<'a> Matrix<'a> {
             let job = self.job(ends, end.wrapping_add(pair_len));
             // SAFETY: as above; the constants hold this pair too.
             unsafe { function(end, &job) };
-            for (output, both) in outputs.chunks_exact_mut(self.channels).zip(both) {
+            for (output, both) in outputs.chunks_exact_mut(self.channels.max(1)).zip(both) {
                 copy(output.get_mut(pairs * 2..).unwrap_or(&mut []), &both);
             }
         }
@@ -135,7 +135,7 @@ impl<'a> Matrix<'a> {
     fn summed(&self, outputs: &mut [i8], count: usize) {
         let padded = self.inputs.len() * 2;
         let pairs = self.linear.weights.get(HEADER..).unwrap_or(&[]);
-        for (pair, constants) in pairs.chunks_exact(pair_len(padded)).enumerate() {
+        for (pair, constants) in pairs.chunks_exact(pair_len(padded).max(1)).enumerate() {
             let mut sums = [[0i32; PIXELS]; 2];
             let job = self.job([core::ptr::null_mut(); PIXELS], constants.as_ptr_range().end);
             // SAFETY: the constants are those of a pair of channels of this depth.
@@ -143,7 +143,7 @@ impl<'a> Matrix<'a> {
             let words = constants.get(2 * padded..).unwrap_or(&[]);
             for ((sums, words), channel) in sums.iter().zip(words.as_chunks::<CHANNEL>().0).zip(2 * pair..) {
                 if channel < self.channels {
-                    let outputs = outputs.chunks_mut(self.channels).take(count);
+                    let outputs = outputs.chunks_mut(self.channels.max(1)).take(count);
                     let outputs = outputs.filter_map(|output| output.get_mut(channel));
                     requantize(self.linear, words, sums, outputs);
                 }
