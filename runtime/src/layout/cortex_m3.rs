@@ -9,7 +9,7 @@
 //! 16 bits, and the products of every two inputs are taken apart.
 //!
 //! **Depthwise** with a 3 × 3 window: channel by channel, nine weights in twelve bytes and four words. A channel of a few rows
-//! of input, padding included, is first copied into a plane of bytes; on a Cortex-M0, four channels into four planes.
+//! of input, padding included, is first copied into a plane of bytes, four channels at a time.
 
 use super::LinearShape;
 #[cfg(feature = "alloc")]
@@ -27,7 +27,7 @@ pub const MOST_ROWS: usize = 16;
 pub const DEPTHWISE_CHANNEL: usize = 12 + CHANNEL;
 /// Bytes of planes, unless three rows of each take more.
 const PLANE: usize = 1024;
-/// Channels of depthwise operators that a Cortex-M0 copies into planes at a time. (A Cortex-M3 uses one plane.)
+/// Channels of depthwise operators that are copied into planes at a time.
 pub const PLANES: usize = 4;
 /// Pixels that are computed at a time.
 pub const PIXELS: usize = 4;

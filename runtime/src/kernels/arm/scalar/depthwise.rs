@@ -1,8 +1,7 @@
 //! Depthwise convolution with a 3 × 3 window, channel by channel: a few rows of one channel's input are copied into a plane,
-//! with padding around them, so that every output is computed alike.
+//! with padding around them, so that every output is computed alike. In Rust, for rounding as the specification has it; all
+//! else is in `depthwise_planes`.
 
-#[cfg(sepconv_arm = "armv7m")]
-use super::requantize::{rectified, signed};
 use super::requantize::{wide, words};
 use crate::kernels::arm::depthwise::plain;
 use crate::layout::Layout;
@@ -15,9 +14,8 @@ pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]
     if linear.layout == Layout::Plain {
         return plain(linear, input, output, scratch);
     }
-    #[cfg(sepconv_arm = "armv6m")]
     if linear.weights.first() != Some(&(crate::layout::cortex_m3::Rounding::Wide as u8)) {
-        return super::armv6m_depthwise::int8(linear, input, output, scratch);
+        return super::depthwise_planes::int8(linear, input, output, scratch);
     }
     let window = linear.window;
     let channels = (output.shape.channels as usize).max(1);
@@ -49,37 +47,15 @@ pub fn int8(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]
                     to,
                 );
             }
-            match linear.weights.first() {
-                #[cfg(sepconv_arm = "armv7m")]
-                Some(1) => run::<1>(
-                    linear,
-                    constants,
-                    scratch,
-                    plane_width,
-                    data,
-                    channel,
-                    output.shape.width,
-                ),
-                #[cfg(sepconv_arm = "armv7m")]
-                Some(2) => run::<2>(
-                    linear,
-                    constants,
-                    scratch,
-                    plane_width,
-                    data,
-                    channel,
-                    output.shape.width,
-                ),
-                _ => run::<0>(
-                    linear,
-                    constants,
-                    scratch,
-                    plane_width,
-                    data,
-                    channel,
-                    output.shape.width,
-                ),
-            }
+            run(
+                linear,
+                constants,
+                scratch,
+                plane_width,
+                data,
+                channel,
+                output.shape.width,
+            );
         }
         y += rows;
     }
@@ -121,9 +97,9 @@ unsafe extern "C" fn copy_strided(to: *mut i8, from: *const i8, stride: usize, c
     )
 }
 
-/// All outputs of one channel. `ROUNDING` is the block's.
+/// All outputs of one channel.
 #[inline(never)]
-fn run<const ROUNDING: u32>(
+fn run(
     linear: &Linear,
     constants: &[u8; DEPTHWISE_CHANNEL],
     plane: &[i8],
@@ -134,9 +110,7 @@ fn run<const ROUNDING: u32>(
 ) {
     let [w0, w1, w2, w3, w4, w5, w6, w7, w8, _, _, _, rest @ ..] = *constants;
     let w = [w0, w1, w2, w3, w4, w5, w6, w7, w8].map(|weight| weight as i8 as i32);
-    // Only armv7m's roundings have a shift of their own.
-    #[cfg_attr(sepconv_arm = "armv6m", allow(unused_variables))]
-    let [bias, multiplier, addend, shift] = words(&rest);
+    let [bias, multiplier, shift, _] = words(&rest);
     let channels = (linear.weights.len().saturating_sub(HEADER) / DEPTHWISE_CHANNEL).max(1);
     let stride = linear.window.stride_width;
     let row_step = linear.window.stride_height * plane_width;
@@ -157,13 +131,7 @@ fn run<const ROUNDING: u32>(
             for k in 0..9 {
                 sum = sum.wrapping_add(values[k].wrapping_mul(w[k]));
             }
-            let value = match ROUNDING {
-                #[cfg(sepconv_arm = "armv7m")]
-                1 => signed(sum.wrapping_mul(2).wrapping_add(bias), multiplier, addend, shift),
-                #[cfg(sepconv_arm = "armv7m")]
-                2 => rectified(sum.wrapping_mul(2).wrapping_add(bias), multiplier, addend, shift),
-                _ => wide(linear, sum.wrapping_add(bias), multiplier, addend),
-            };
+            let value = wide(linear, sum.wrapping_add(bias), multiplier, shift);
             if let Some(to) = row.get_mut(at) {
                 *to = value;
             }

@@ -5,14 +5,13 @@
 #[macro_use]
 mod armv6m_requantize;
 #[cfg(sepconv_arm = "armv6m")]
-mod armv6m_depthwise;
-#[cfg(sepconv_arm = "armv6m")]
 #[path = "armv6m.rs"]
 mod assembly;
 #[cfg(sepconv_arm = "armv7m")]
 #[path = "armv7m.rs"]
 mod assembly;
 mod depthwise;
+mod depthwise_planes;
 mod linear;
 mod matrix;
 mod requantize;

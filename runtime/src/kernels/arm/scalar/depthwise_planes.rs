@@ -1,4 +1,4 @@
-//! Depthwise convolution with a 3 × 3 window on Armv6-M: four channels of a few rows are copied into planes, as unsigned
+//! Depthwise convolution with a 3 × 3 window: four channels of a few rows are copied into planes, as unsigned
 //! bytes and with padding around them, and each plane gives its channel's outputs.
 
 use crate::layout::cortex_m3::{DEPTHWISE_CHANNEL, HEADER, PLANES, Rounding, plane_width};
@@ -11,8 +11,8 @@ use core::arch::naked_asm;
 struct Channel {
     weights: [i32; 9],
     bias: i32,
-    multiplier_low: u32,
-    multiplier_high: u32,
+    /// The multiplier's halves on Armv6-M; the whole as the second on Armv7-M.
+    multiplier: [u32; 2],
     addend: i32,
     shift: i32,
     /// Bytes of the plane from one output's window to the next.
@@ -102,8 +102,7 @@ impl Channel {
     const NONE: Self = Self {
         weights: [0; 9],
         bias: 0,
-        multiplier_low: 0,
-        multiplier_high: 0,
+        multiplier: [0; 2],
         addend: 0,
         shift: 0,
         stride: 0,
@@ -242,6 +241,91 @@ macro_rules! weight {
     };
 }
 
+/// The sum in r3 becomes an output; r4, r5 and r12 are free.
+#[cfg(sepconv_arm = "armv6m")]
+macro_rules! requantize {
+    ($ties:tt) => {
+        concat!(
+            "adds r3, r3, r3\n",
+            halves!($ties, "r3", "r4"),
+            "ldr r5, [r7, #40]
+                 muls r5, r4, r5
+                ",
+            upper_half!($ties, "r5"),
+            "mov r12, r5
+                 ldr r5, [r7, #44]
+                 muls r4, r5, r4
+                 add r4, r12
+                 muls r5, r3, r5
+                 mov r12, r5
+                 ldr r5, [r7, #40]
+                 muls r3, r5, r3
+                 adds r3, r3, r4
+                 add r3, lr
+                ",
+            upper_half!($ties, "r3"),
+            "add r3, r12\n",
+            ties!($ties, "r3", "r4"),
+            "ldr r5, [r7, #48]
+                 adds r3, r3, r5
+                 ldr r5, [r7, #52]
+                 asrs r3, r3, r5
+                ",
+            saturate!($ties, "r3", "r4"),
+        )
+    };
+}
+
+/// Takes the multiplier in r4 apart and stores its halves.
+#[cfg(sepconv_arm = "armv6m")]
+macro_rules! store_multiplier {
+    () => {
+        "uxth r5, r4
+         lsrs r4, r4, #16
+         str r5, [r7, #40]
+         str r4, [r7, #44]
+        "
+    };
+}
+
+/// The sum in r3 becomes an output; r4 and r5 are free.
+#[cfg(sepconv_arm = "armv7m")]
+macro_rules! requantize {
+    ($ties:tt) => {
+        concat!(
+            "ldrd r4, r5, [r7, #44]
+             adds r3, r3, r3
+             smull r4, r3, r3, r4
+            ",
+            ties!($ties),
+            "lsls r4, r4, #1
+             adcs r3, r5
+             ldr r5, [r7, #52]
+             asrs r3, r5
+             ssat r3, #8, r3
+            ",
+        )
+    };
+}
+
+#[cfg(sepconv_arm = "armv7m")]
+macro_rules! ties {
+    (signed) => {
+        "add r3, r3, r3, asr #31\n"
+    };
+    (rectified) => {
+        ""
+    };
+}
+
+/// Stores the multiplier in r4 next to the addend.
+#[cfg(sepconv_arm = "armv7m")]
+macro_rules! store_multiplier {
+    () => {
+        "str r4, [r7, #44]\n"
+    };
+}
+
 macro_rules! outputs_function {
     ($name:ident, $ties:tt) => {
         /// All outputs of a channel. r7: the channel, r0, r1, r2: the window's rows, r6: the output, lr: 2^15.
@@ -281,11 +365,9 @@ macro_rules! outputs_function {
                  subs r4, r4, r5
                  str r4, [r7, #36]
                  ldr r4, [r3, #16]
-                 uxth r5, r4
-                 lsrs r4, r4, #16
-                 str r5, [r7, #40]
-                 str r4, [r7, #44]
-                 ldr r4, [r3, #20]
+                ",
+                store_multiplier!(),
+                "ldr r4, [r3, #20]
                  ldr r5, [r3, #24]
                  str r4, [r7, #48]
                  str r5, [r7, #52]
@@ -312,32 +394,7 @@ macro_rules! outputs_function {
                 tap!("r2", "0", "6"),
                 tap!("r2", "1", "7"),
                 tap!("r2", "2", "8"),
-                "adds r3, r3, r3\n",
-                halves!($ties, "r3", "r4"),
-                "ldr r5, [r7, #40]
-                 muls r5, r4, r5
-                ",
-                upper_half!($ties, "r5"),
-                "mov r12, r5
-                 ldr r5, [r7, #44]
-                 muls r4, r5, r4
-                 add r4, r12
-                 muls r5, r3, r5
-                 mov r12, r5
-                 ldr r5, [r7, #40]
-                 muls r3, r5, r3
-                 adds r3, r3, r4
-                 add r3, lr
-                ",
-                upper_half!($ties, "r3"),
-                "add r3, r12\n",
-                ties!($ties, "r3", "r4"),
-                "ldr r5, [r7, #48]
-                 adds r3, r3, r5
-                 ldr r5, [r7, #52]
-                 asrs r3, r3, r5
-                ",
-                saturate!($ties, "r3", "r4"),
+                requantize!($ties),
                 "strb r3, [r6]
                  ldr r3, [r7, #64]
                  adds r6, r6, r3
