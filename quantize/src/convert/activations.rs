@@ -90,7 +90,7 @@ fn find(group: &mut [usize], mut tensor: usize) -> usize {
 }
 
 /// 65535 steps around zero.
-pub(super) fn symmetric_wide(range: Range) -> Quantization {
+pub(crate) fn symmetric_wide(range: Range) -> Quantization {
     let reach = range.max.max(-range.min);
     Quantization {
         scale: if reach > 0.0 { reach } else { 1.0 } / 32767.0,

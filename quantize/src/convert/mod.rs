@@ -6,6 +6,7 @@ mod lower;
 mod tests;
 mod weights;
 
+pub(crate) use activations::symmetric_wide;
 pub use weights::{quantize_weights, weight_scales, widen_for_bias};
 
 use crate::calibrate::Range;

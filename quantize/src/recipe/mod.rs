@@ -3,11 +3,12 @@
 //!
 //! [`Recipe::Fast`] calibrates and converts. [`Recipe::Best`] tries several ways to choose ranges, equalization, and rounding
 //! of weights layer after layer with biases to match, and keeps what brings the int8 outputs nearer to the float ones on
-//! calibration inputs that it set aside.
+//! calibration inputs that it set aside. Last, within a budget, it gives the activations 16 bits that gain most by it.
 
 mod equalize;
 mod groups;
 mod measure;
+mod mixed;
 mod prefix;
 mod reconstruct;
 mod rounding;
@@ -19,18 +20,22 @@ pub use measure::{Fidelity, fidelity};
 pub use reconstruct::{Rounding, reconstruct};
 
 use crate::calibrate::{Method, Range, Statistics};
-use crate::convert::{ConvertError, Precision, convert, pin};
+use crate::convert::{ConvertError, Precision, convert, pin, symmetric_wide};
 use crate::float::{self, InputLengthError};
 use crate::graph::Graph;
 use crate::network::{Metadata, Network};
 
 /// How much to try.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Recipe {
     /// Calibrate and convert: one pass over the inputs.
     Fast,
     /// Try what is known to help and keep what does.
-    Best,
+    Best {
+        /// The share of multiply-accumulates, from 0 to 1, that may have activations of 16 bits where that helps; sums count
+        /// one for each value. At 0 everything has 8 bits.
+        wide_share: f64,
+    },
 }
 
 /// Why a graph could not be quantized.
@@ -87,7 +92,7 @@ pub fn quantize(
     if inputs.is_empty() {
         return Err(RecipeError::NoInputs);
     }
-    if recipe == Recipe::Fast {
+    let Recipe::Best { wide_share } = recipe else {
         let statistics = calibrate(graph, inputs, progress)?;
         let network = convert(graph, &statistics.ranges(method), &Precision::narrow(), metadata)?;
         return Ok(Quantized {
@@ -95,8 +100,8 @@ pub fn quantize(
             graph: graph.clone(),
             trials: Vec::new(),
         });
-    }
-    best(graph, inputs, method, metadata, progress)
+    };
+    best(graph, inputs, method, wide_share, metadata, progress)
 }
 
 /// Every fourth input is set aside to judge by, if there are so many.
@@ -106,6 +111,7 @@ fn best(
     graph: &Graph,
     inputs: &[Vec<f32>],
     method: Method,
+    wide_share: f64,
     metadata: Metadata,
     progress: &dyn Fn(&str, f32),
 ) -> Result<Quantized, RecipeError> {
@@ -124,17 +130,17 @@ fn best(
     let mut methods = vec![method];
     methods.extend(METHODS.into_iter().filter(|other| *other != method));
     for method in methods {
-        search.attempt(&method.to_string(), graph, &statistics.ranges(method), method)?;
+        search.attempt(&method.to_string(), graph, &statistics, method)?;
     }
 
     let mut equalized = graph.clone();
     if !equalize(&mut equalized, &statistics).is_empty() {
         let statistics = calibrate(&equalized, &fitted, progress)?;
-        let (ranges, method) = (statistics.ranges(search.method), search.method);
+        let method = search.method;
         search.attempt(
             &format!("equalized channels, {method}"),
             &equalized,
-            &ranges,
+            &statistics,
             method,
         )?;
     }
@@ -151,6 +157,7 @@ fn best(
         reconstruct(&mut rounded, &ranges, &precision, &fitted, rounding, progress)?;
         search.attempt_rounded(what, &rounded)?;
     }
+    search.widen(wide_share)?;
     Ok(Quantized {
         network: search.network,
         graph: search.graph,
@@ -180,6 +187,22 @@ fn calibrate(
     Ok(statistics)
 }
 
+/// Decibels that 16 bits must gain: they take memory and time.
+const WORTH_WIDENING: f32 = 0.25;
+
+/// Inputs that the sensitivity of each layer is measured with.
+const SENSITIVITY_INPUTS: usize = 8;
+
+/// A graph of which wide activations hold everything that was seen: 16 bits have steps to spare, so that nothing need be
+/// clipped for the sake of smaller ones.
+fn widened(graph: &Graph, precision: &Precision, full: &[Range]) -> Graph {
+    let mut graph = graph.clone();
+    for id in &precision.wide {
+        graph.tensors[id.0].quantization = Some(symmetric_wide(full[id.0]));
+    }
+    graph
+}
+
 /// The best network so far.
 struct Search<'a> {
     inputs: &'a [Vec<f32>],
@@ -190,6 +213,8 @@ struct Search<'a> {
     /// The graph with exact weights and the ranges that did best.
     exact: Graph,
     ranges: Vec<Range>,
+    /// Everything that its activations held.
+    full: Vec<Range>,
     method: Method,
     graph: Graph,
     network: Network,
@@ -215,6 +240,7 @@ impl<'a> Search<'a> {
             progress,
             exact: graph.clone(),
             ranges: Vec::new(),
+            full: Vec::new(),
             method: Method::MinMax,
             graph: graph.clone(),
             network: Network::default(),
@@ -223,16 +249,18 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// Quantizes with these ranges and keeps the network if its outputs are nearer to the float ones than all before.
+    /// Quantizes with ranges from these statistics and keeps the network if its outputs are nearer to the float ones than all before.
     fn attempt(
         &mut self,
         technique: &str,
         graph: &Graph,
-        ranges: &[Range],
+        statistics: &Statistics,
         method: Method,
     ) -> Result<(), ConvertError> {
-        if self.judge(technique, graph, ranges)? {
-            (self.exact, self.ranges, self.method) = (graph.clone(), ranges.to_vec(), method);
+        let ranges = statistics.ranges(method);
+        if self.judge(technique, graph, &ranges, &Precision::narrow(), 0.0)? {
+            (self.exact, self.ranges, self.method) = (graph.clone(), ranges, method);
+            self.full = statistics.ranges(Method::MinMax);
         }
         Ok(())
     }
@@ -240,15 +268,76 @@ impl<'a> Search<'a> {
     /// Likewise with a graph whose weights are rounded and whose activations are pinned to the ranges that did best.
     fn attempt_rounded(&mut self, technique: &str, graph: &Graph) -> Result<(), ConvertError> {
         let ranges = self.ranges.clone();
-        self.judge(technique, graph, &ranges)?;
+        self.judge(technique, graph, &ranges, &Precision::narrow(), 0.0)?;
         Ok(())
     }
 
-    fn judge(&mut self, technique: &str, graph: &Graph, ranges: &[Range]) -> Result<bool, ConvertError> {
+    /// Gives 16 bits to sums, and then to the layers that gain most by it for what they cost, as long as no more than a share
+    /// of all multiply-accumulates have them.
+    fn widen(&mut self, wide_share: f64) -> Result<(), ConvertError> {
+        let (graph, ranges, full) = (self.graph.clone(), self.ranges.clone(), self.full.clone());
+        let widened = |precision: &Precision| widened(&graph, precision, &full);
+        let mut chosen = mixed::Chosen::default();
+        if let Some(sums) = mixed::sums(&graph)
+            && chosen.share_with(&graph, &sums) <= wide_share
+        {
+            let with = chosen.with(&sums);
+            let (wide, precision) = (widened(&with.precision), &with.precision);
+            if self.judge("sums in 16 bits", &wide, &ranges, precision, WORTH_WIDENING)? {
+                chosen = with;
+            }
+        }
+        // How much nearer each layer alone brings the outputs, for its share of the cost.
+        let count = self.inputs.len().min(SENSITIVITY_INPUTS);
+        let noise = |precision: &Precision| -> Result<f64, ConvertError> {
+            let network = convert(&widened(precision), &ranges, precision, Metadata::default())?;
+            let found = fidelity(&network, &self.inputs[..count], &self.expected[..count]);
+            Ok(10f64.powf(-f64::from(found.decibels) / 10.0))
+        };
+        let affordable = |candidate: &mixed::Candidate| chosen.share_with(&graph, candidate) <= wide_share;
+        let candidates: Vec<_> = mixed::layers(&graph).into_iter().filter(affordable).collect();
+        let before = noise(&chosen.precision)?;
+        let mut gains = Vec::new();
+        for (number, candidate) in candidates.iter().enumerate() {
+            (self.progress)("measuring sensitivity", number as f32 / candidates.len() as f32);
+            let gain = before - noise(&chosen.with(candidate).precision)?;
+            let cost =
+                chosen.share_with(&graph, candidate) - chosen.share_with(&graph, &mixed::Candidate::NONE);
+            if gain > 0.0 {
+                gains.push((gain / cost.max(f64::MIN_POSITIVE), candidate));
+            }
+        }
+        gains.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let mut layers = 0;
+        for (_, candidate) in gains {
+            if chosen.share_with(&graph, candidate) <= wide_share {
+                chosen = chosen.with(candidate);
+                layers += 1;
+            }
+        }
+        if layers > 0 {
+            let technique = format!("{layers} of the most sensitive layers in 16 bits");
+            let wide = widened(&chosen.precision);
+            self.judge(&technique, &wide, &ranges, &chosen.precision, WORTH_WIDENING)?;
+        }
+        Ok(())
+    }
+
+    /// Quantizes and keeps the network if its outputs are nearer to the float ones than all before, by more than so many
+    /// decibels.
+    fn judge(
+        &mut self,
+        technique: &str,
+        graph: &Graph,
+        ranges: &[Range],
+        precision: &Precision,
+        least_gain: f32,
+    ) -> Result<bool, ConvertError> {
         (self.progress)(technique, 0.0);
-        let network = convert(graph, ranges, &Precision::narrow(), self.metadata.clone())?;
+        let network = convert(graph, ranges, precision, self.metadata.clone())?;
         let fidelity = fidelity(&network, self.inputs, &self.expected);
-        let kept = self.best.is_none_or(|best| fidelity.decibels > best.decibels);
+        let nearer = |best: Fidelity| fidelity.decibels > best.decibels + least_gain;
+        let kept = self.best.is_none_or(nearer);
         self.trials.push(Trial {
             technique: technique.into(),
             fidelity,
@@ -372,13 +461,38 @@ mod tests {
     }
 
     #[test]
+    fn sums_are_tried_in_16_bits_only_within_the_budget() {
+        let graph = residual();
+        let made = |wide_share: f64| {
+            let recipe = Recipe::Best { wide_share };
+            let (inputs, metadata) = (inputs(&graph, 0..16), Metadata::default());
+            quantize(&graph, &inputs, Method::MinMax, recipe, metadata, &|_, _| ()).unwrap()
+        };
+        let tried = |made: &Quantized| {
+            let mut techniques = made.trials.iter().map(|trial| trial.technique.as_str());
+            techniques.any(|technique| technique == "sums in 16 bits")
+        };
+        let wide = |made: &Quantized| {
+            let mut tensors = made.network.tensors.iter();
+            tensors.any(|tensor| tensor.element == Element::Int16)
+        };
+        // Two sums cost less than a tenth, and more than a hundredth.
+        let [none, too_little, enough] = [0.0, 0.01, 0.1].map(made);
+        assert_eq!([&none, &too_little, &enough].map(tried), [false, false, true]);
+        let kept_wide = |trial: &Trial| trial.kept && trial.technique.contains("16 bits");
+        for made in [&none, &too_little, &enough] {
+            assert_eq!(wide(made), made.trials.iter().any(kept_wide));
+        }
+    }
+
+    #[test]
     fn the_best_of_all_trials_is_kept() {
         let graph = residual();
         let made = quantize(
             &graph,
             &inputs(&graph, 0..16),
             Method::MinMax,
-            Recipe::Best,
+            Recipe::Best { wide_share: 0.0 },
             Metadata::default(),
             &|_, _| (),
         )
