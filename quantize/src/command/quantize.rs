@@ -100,6 +100,8 @@ enum RecipeName {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum MethodName {
     Minmax,
+    /// The moving average of each image's least and greatest value.
+    Moving,
     Percentile,
     Mse,
     Entropy,
@@ -205,6 +207,7 @@ impl Arguments {
     fn method(&self) -> Method {
         match self.method {
             MethodName::Minmax => Method::MinMax,
+            MethodName::Moving => Method::MovingAverage,
             MethodName::Percentile => Method::Percentile(PERCENTILE),
             MethodName::Mse => Method::Mse,
             MethodName::Entropy => Method::Entropy,
