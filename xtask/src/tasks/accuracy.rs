@@ -258,13 +258,19 @@ fn measure(
     let mut normalization = network.normalization.map(|pair| pair.map(String::from));
     if let Some(theirs) = network.theirs {
         let file = folder.join(format!("{}.sepc", network.name.replace([' ', ','], "-")));
-        let mut quantize = sepconv::command()?;
-        quantize
-            .arg("quantize")
-            .arg(models.join(theirs))
-            .arg("-o")
-            .arg(&file);
-        sepconv::json(&mut quantize)?;
+        let import = |normalization: &[String]| {
+            let mut quantize = sepconv::command()?;
+            quantize
+                .arg("quantize")
+                .arg(models.join(theirs))
+                .arg("-o")
+                .arg(&file);
+            if let [mean, std] = normalization {
+                quantize.args(["--mean", mean, "--std", std]);
+            }
+            sepconv::json(&mut quantize)
+        };
+        import(&[])?;
         let input = &sepconv::json(sepconv::command()?.arg("inspect").arg(&file))?["input"];
         let number = |key: &str| input[key].as_f64().unwrap_or(1.0);
         // An int8 input of theirs stands for scale × (q − zero point).
@@ -276,8 +282,7 @@ fn measure(
         };
         let pair = normalization.get_or_insert_with(exact).clone();
         if network.normalization.is_some() {
-            quantize.arg("--mean").arg(&pair[0]).arg("--std").arg(&pair[1]);
-            sepconv::json(&mut quantize)?;
+            import(&pair)?;
         }
         all.push(Measured {
             network: network.name,
