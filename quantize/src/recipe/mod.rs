@@ -188,6 +188,9 @@ fn calibrate(
     Ok(statistics)
 }
 
+/// Decibels that scaled ranges must gain: so many are tried that a smaller gain may be chance.
+const WORTH_SCALING: f32 = 0.25;
+
 /// Factors of ranges that are tried.
 const SCALES: [f32; 4] = [0.7, 0.85, 1.2, 1.4];
 
@@ -311,7 +314,7 @@ impl<'a> Search<'a> {
                     continue;
                 }
                 let technique = format!("{what} {factor} times as wide");
-                if self.judge(&technique, &graph, &scaled, &Precision::narrow(), 0.0)? {
+                if self.judge(&technique, &graph, &scaled, &Precision::narrow(), WORTH_SCALING)? {
                     self.ranges = scaled;
                 }
             }
@@ -563,14 +566,10 @@ mod tests {
             &|_, _| (),
         )
         .unwrap();
-        let best = made
-            .trials
-            .iter()
-            .max_by(|a, b| a.fidelity.decibels.total_cmp(&b.fidelity.decibels))
-            .expect("there are trials");
-        let kept = made.trials.iter().rfind(|trial| trial.kept);
-        assert_eq!(kept.map(|trial| trial.fidelity), Some(best.fidelity));
         assert!(made.trials[0].kept);
+        let best = made.trials.iter().rfind(|trial| trial.kept).expect("one is kept");
+        let highest = |trial: &Trial| trial.fidelity.decibels <= best.fidelity.decibels + WORTH_SCALING;
+        assert!(made.trials.iter().all(highest));
         let judges: Vec<Vec<f32>> = inputs(&graph, 0..16).into_iter().skip(3).step_by(4).collect();
         let expected: Vec<Vec<f32>> = judges
             .iter()
