@@ -11,6 +11,7 @@ use sepconv_quantize::float;
 use sepconv_quantize::summary::Summary;
 use serde_json::json;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
@@ -51,23 +52,28 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
     let inputs: Vec<Vec<i8>> = (0..arguments.batch)
         .map(|seed| noise(model.input().bytes(), seed.into()))
         .collect();
-    let mut workers: Vec<Worker> = inputs.iter().map(|input| Worker::new(&model, input)).collect();
-    let timed = if arguments.batch < arguments.threads {
-        // All threads share each inference.
+    // All threads share each inference, or each takes the next image of the batch.
+    let shared = arguments.batch < arguments.threads;
+    let count = if shared { 1 } else { arguments.threads };
+    let mut workers: Vec<Worker> = (0..count).map(|_| Worker::new(&model)).collect();
+    let timed = if shared {
         let threads = Workers::new(arguments.threads.into());
         let mut threads = threads.map_err(|error| Failure::Environment(error.to_string()))?;
         threads.within(|threads| {
             measure(arguments.runs, &mut workers, |workers| {
-                workers.iter_mut().try_for_each(|worker| worker.run_on(threads))
+                let mut runs = inputs.iter().map(|input| workers[0].run_on(threads, input));
+                runs.try_for_each(|outcome| outcome)
             })
-        })
-    } else if arguments.threads == 1 {
-        measure(arguments.runs, &mut workers, |workers| {
-            workers.iter_mut().try_for_each(Worker::run)
         })
     } else {
         measure(arguments.runs, &mut workers, |workers| {
-            pool.install(|| workers.par_iter_mut().try_for_each(Worker::run))
+            let next = AtomicUsize::new(0);
+            let take = |worker: &mut Worker| worker.run_next(&inputs, &next);
+            match workers {
+                // Without waking a thread.
+                [worker] => take(worker),
+                _ => pool.install(|| workers.par_iter_mut().try_for_each(take)),
+            }
         })
     };
     let mut times = timed.map_err(|error| Failure::input(&arguments.model, error))?;
@@ -76,7 +82,7 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
         Some(path) => float_times(path, &pool)?,
         None => Vec::new(),
     };
-    let operators = per_operator(&model, &workers, times.len());
+    let operators = per_operator(&model, &workers, times.len() * inputs.len());
     report(arguments, &model, &times, &float_times, &operators, as_json)
 }
 
@@ -118,20 +124,18 @@ fn float_times(path: &Path, pool: &rayon::ThreadPool) -> Result<Vec<f64>, Failur
     Ok(times)
 }
 
-/// One inference's input, memory and times.
+/// Memory for one inference at a time, and what all of them took.
 struct Worker<'m> {
     model: &'m Model<'m>,
-    input: &'m [i8],
     arena: AlignedVec<i8>,
     output: Vec<i8>,
     times: Times,
 }
 
 impl<'m> Worker<'m> {
-    fn new(model: &'m Model<'m>, input: &'m [i8]) -> Self {
+    fn new(model: &'m Model<'m>) -> Self {
         Worker {
             model,
-            input,
             arena: AlignedVec::zeroed(model.arena_len()),
             output: vec![0; model.output().bytes()],
             times: Times::new(model.operator_count()),
@@ -142,19 +146,18 @@ impl<'m> Worker<'m> {
         self.times = Times::new(self.model.operator_count());
     }
 
-    fn run(&mut self) -> Result<(), RunError> {
-        self.model
-            .run_observed(self.input, &mut self.arena, &mut self.output, &mut self.times)
+    /// Takes inputs as long as there are any that no other worker has taken.
+    fn run_next(&mut self, inputs: &[Vec<i8>], next: &AtomicUsize) -> Result<(), RunError> {
+        while let Some(input) = inputs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            self.model
+                .run_observed(input, &mut self.arena, &mut self.output, &mut self.times)?;
+        }
+        Ok(())
     }
 
-    fn run_on(&mut self, threads: &mut Workers) -> Result<(), RunError> {
-        self.model.run_parallel(
-            threads,
-            self.input,
-            &mut self.arena,
-            &mut self.output,
-            &mut self.times,
-        )
+    fn run_on(&mut self, threads: &mut Workers, input: &[i8]) -> Result<(), RunError> {
+        self.model
+            .run_parallel(threads, input, &mut self.arena, &mut self.output, &mut self.times)
     }
 }
 
@@ -203,8 +206,7 @@ struct OperatorTime {
     ms: f64,
 }
 
-fn per_operator(model: &Model, workers: &[Worker], runs: usize) -> Vec<OperatorTime> {
-    let inferences = (runs * workers.len()) as f64;
+fn per_operator(model: &Model, workers: &[Worker], inferences: usize) -> Vec<OperatorTime> {
     let operators = Summary::of(model).ops.into_iter().enumerate();
     let time = |number: usize| {
         workers
@@ -217,7 +219,7 @@ fn per_operator(model: &Model, workers: &[Worker], runs: usize) -> Vec<OperatorT
             name: operator.name,
             kind: operator.kind,
             macs: operator.macs,
-            ms: time(number) * 1e3 / inferences,
+            ms: time(number) * 1e3 / inferences as f64,
         })
         .collect()
 }
