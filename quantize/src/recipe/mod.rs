@@ -346,6 +346,9 @@ impl<'a> Search<'a> {
         };
         let affordable = |candidate: &mixed::Candidate| chosen.share_with(&graph, candidate) <= wide_share;
         let candidates: Vec<_> = mixed::layers(&graph).into_iter().filter(affordable).collect();
+        if candidates.is_empty() {
+            return Ok(());
+        }
         let before = noise(&chosen.precision)?;
         let mut gains = Vec::new();
         for (number, candidate) in candidates.iter().enumerate() {
@@ -568,8 +571,12 @@ mod tests {
         .unwrap();
         assert!(made.trials[0].kept);
         let best = made.trials.iter().rfind(|trial| trial.kept).expect("one is kept");
-        let highest = |trial: &Trial| trial.fidelity.decibels <= best.fidelity.decibels + WORTH_SCALING;
-        assert!(made.trials.iter().all(highest));
+        let may_gain = |trial: &Trial| match trial.technique.ends_with("times as wide") {
+            true => WORTH_SCALING,
+            false => 0.0,
+        };
+        let beaten = |trial: &Trial| trial.fidelity.decibels <= best.fidelity.decibels + may_gain(trial);
+        assert!(made.trials.iter().all(beaten));
         let judges: Vec<Vec<f32>> = inputs(&graph, 0..16).into_iter().skip(3).step_by(4).collect();
         let expected: Vec<Vec<f32>> = judges
             .iter()

@@ -27,10 +27,7 @@ const AARCH64_PACKAGES: [&str; 3] = ["sepconv-emulated-aarch64", "raspi3b", "vir
 pub fn check(outcome: &mut Outcome) {
     outcome.check("the runtime cannot panic", runtime_cannot_panic);
     // Those of AArch64 are compared where Linux runs, in `user_mode`.
-    let microcontrollers = Core::value_variants()
-        .iter()
-        .filter(|core| core.board().target != AARCH64);
-    for core in microcontrollers {
+    for core in microcontrollers() {
         outcome.check(
             &format!("kernels on an emulated {}", core.name().to_uppercase()),
             || kernels(&core.board()),
@@ -95,9 +92,17 @@ pub fn check(outcome: &mut Outcome) {
     }
 }
 
-/// The runtime with the kernels of each Cortex-M family links without a panic handler; with a panic put into it, it does not.
+fn microcontrollers() -> impl Iterator<Item = Core> {
+    let cores = Core::value_variants().iter().copied();
+    cores.filter(|core| core.board().target != AARCH64)
+}
+
+/// The runtime with the kernels of each Cortex-M links without a panic handler; with a panic put into it, it does not.
 fn runtime_cannot_panic() -> Result<(), Error> {
-    let build = |triple: &str, cpu: &str, features: &[&str]| {
+    let build = |core: Core, features: &[&str]| {
+        let Board {
+            target: triple, cpu, ..
+        } = core.board();
         let mut command = compiler(triple)?.cargo("build", triple, &[format!("-Ctarget-cpu={cpu}")]);
         command.current_dir(root().join("runtime/panic-free")).args([
             "--release",
@@ -107,16 +112,11 @@ fn runtime_cannot_panic() -> Result<(), Error> {
         command.arg(target().join("firmware/panic-free")).args(features);
         Ok(command)
     };
-    for (triple, cpu) in [
-        ("thumbv6m-none-eabi", "cortex-m0"),
-        ("thumbv7m-none-eabi", "cortex-m3"),
-        (TRIPLE, "cortex-m4"),
-        ("thumbv8m.main-none-eabihf", "cortex-m55"),
-    ] {
-        command::run(&mut build(triple, cpu, &[])?)?;
+    for core in microcontrollers() {
+        command::run(&mut build(core, &[])?)?;
     }
     let mut named = false;
-    let mut with_panic = build(TRIPLE, "cortex-m4", &["--features", "deliberate-panic"])?;
+    let mut with_panic = build(Core::M4, &["--features", "deliberate-panic"])?;
     let deliberate = command::run_watching(&mut with_panic, |line| {
         named |= line.contains("sepconv_can_panic");
     });
