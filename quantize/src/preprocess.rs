@@ -1,12 +1,10 @@
 //! From image files to a network's input, as the preprocessing stored in a model says.
 
 use crate::dataset::DatasetError;
-use crate::inference::quantize;
 use crate::network::Preprocess;
 use crate::resample::{Area, Filter, Pixels};
 use image::{DynamicImage, ImageReader};
 use sepconv::Shape;
-use sepconv::model::Tensor;
 use std::path::Path;
 
 /// A checked [`Preprocess`] for inputs of one shape.
@@ -129,11 +127,6 @@ impl Preprocessor {
         values
             .map(|(value, (mean, std))| ((*value).into() - mean) / std)
             .collect()
-    }
-
-    /// The bytes of the model's input tensor.
-    pub fn quantize(&self, pixels: &[u8], input: &Tensor) -> Vec<i8> {
-        quantize(&self.normalize(pixels), input)
     }
 }
 

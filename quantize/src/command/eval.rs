@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::model_file::{ANY_LAYOUT, ModelFile, read};
 use super::quantize::float_graph;
-use super::samples::Samples;
+use super::samples::Labelled;
 use super::{output, report};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
@@ -12,9 +12,9 @@ use sepconv_quantize::evaluate::{Layer, layers, rank};
 use sepconv_quantize::float;
 use sepconv_quantize::graph::Graph;
 use sepconv_quantize::inference::dequantize;
-use sepconv_quantize::network::Preprocess;
 use sepconv_quantize::report::{Accuracy, FloatAccuracy, Report, activations};
 use sepconv_quantize::summary::Summary;
+use sepconv_quantize::write::write_file;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,24 +23,18 @@ use std::path::PathBuf;
 pub struct Arguments {
     /// A .sepc file.
     model: PathBuf,
-    /// The images: a folder, or a data set (MNIST IDX or CIFAR-10 files) of which the test part is used.
-    #[arg(long, value_name = "DIR", required_unless_present = "inputs")]
-    images: Option<PathBuf>,
-    /// Inputs that are no images, instead: an .npz archive with arrays `input` [n, height, width, channels] and `label`,
-    /// or an .npy array and --labels. float32 values are what the network takes; integers become that by the model's
-    /// mean and standard deviation, and without these are its quantized values.
-    #[arg(long, value_name = "ARRAY", conflicts_with = "images")]
-    inputs: Option<PathBuf>,
-    /// A table of labels: file name, class index, and possibly more, separated by tabs. Without it, `labels.tsv` in the
-    /// folder of images. For --inputs, an .npy array of integers.
-    #[arg(long, value_name = "FILE")]
-    labels: Option<PathBuf>,
+    #[command(flatten)]
+    labelled: Labelled,
     /// The float network that the model was made from, to compare with.
     #[arg(long, value_name = "F.onnx")]
     float: Option<PathBuf>,
     /// Kernels to run with, one of `sepconv isa`.
     #[arg(long, value_name = "NAME")]
     isa: Option<String>,
+    /// Also write which class came first for each input: a table with its number, its class, and the classes by int8 and,
+    /// with --float, by fp32, separated by tabs.
+    #[arg(long, value_name = "OUT.tsv")]
+    classes: Option<PathBuf>,
     #[command(flatten)]
     report: report::Arguments,
 }
@@ -48,13 +42,30 @@ pub struct Arguments {
 /// Images of which every layer is compared.
 const LAYER_IMAGES: usize = 8;
 
-/// An image's class and the class that comes first; where the right one is found among the outputs, from 0; likewise for
-/// the float network; and whether both put the same class first.
+/// An input's class, and what the networks make of it.
 struct Verdict {
     class: usize,
-    found: usize,
-    int8: usize,
-    float: Option<(usize, bool)>,
+    int8: Found,
+    float: Option<Found>,
+}
+
+/// What a network makes of an input.
+#[derive(Clone, Copy)]
+struct Found {
+    /// The class that comes first.
+    first: usize,
+    /// Where the right class is among the outputs, from 0.
+    rank: usize,
+}
+
+impl Found {
+    fn of(outputs: &[f32], class: usize) -> Self {
+        let first = (0..outputs.len()).find(|class| rank(outputs, *class) == 0);
+        Found {
+            first: first.expect("some output comes first"),
+            rank: rank(outputs, class),
+        }
+    }
 }
 
 pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
@@ -65,7 +76,10 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
     if let (Some(graph), Some(path)) = (&graph, &arguments.float) {
         check_same_interface(graph, &model).map_err(|what| Failure::input(path, what))?;
     }
-    let (samples, labels) = samples(arguments, metadata.preprocess.as_ref(), &model)?;
+    let (samples, labels) =
+        arguments
+            .labelled
+            .read(&arguments.model, metadata.preprocess.as_ref(), &model.input())?;
     let classes = model.output().shape.channels;
     if let Some(class) = labels.iter().find(|class| **class >= classes) {
         return Err(Failure::Input(format!(
@@ -81,20 +95,14 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
         model
             .run(&samples.quantized(number, &model.input()), arena, &mut bytes)
             .expect("sizes are the model's");
-        let int8 = dequantize(&bytes, &output);
-        let first = |values: &[f32]| {
-            let first = (0..values.len()).find(|class| rank(values, *class) == 0);
-            first.expect("some output comes first")
-        };
         let float = graph.as_ref().map(|graph| {
             let real = float::run(graph, &samples.real(number)).expect("the shapes were compared");
-            (rank(&real, class), first(&real) == first(&int8))
+            Found::of(&real, class)
         });
         bar.inc(1);
         Verdict {
             class,
-            found: first(&int8),
-            int8: rank(&int8, class),
+            int8: Found::of(&dequantize(&bytes, &output), class),
             float,
         }
     };
@@ -111,30 +119,15 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
     let layers = graph.as_ref().map_or_else(Vec::new, |graph| {
         layers(&model, &metadata.operators, graph, &inputs)
     });
+    if let Some(path) = &arguments.classes {
+        write_file(path, table_of_classes(&verdicts).as_bytes())
+            .map_err(|error| Failure::Environment(error.to_string()))?;
+    }
     let accuracy = summarize(&verdicts);
     if arguments.report.wanted() {
         write_report(arguments, &accuracy, &layers, graph.as_ref(), &inputs)?;
     }
     print(&accuracy, &layers, &model, as_json)
-}
-
-/// The inputs to measure on, with their classes.
-fn samples(
-    arguments: &Arguments,
-    preprocess: Option<&Preprocess>,
-    model: &Model,
-) -> Result<(Samples, Vec<u32>), Failure> {
-    let (input, labels) = (model.input(), arguments.labels.as_deref());
-    match (&arguments.images, &arguments.inputs, preprocess) {
-        (_, Some(array), _) => Samples::labelled_array(array, labels, preprocess, &input),
-        (Some(folder), None, Some(preprocess)) => {
-            Samples::labelled_images(folder, labels, preprocess, input.shape)
-        }
-        _ => Err(Failure::input(
-            &arguments.model,
-            "does not say how images become inputs; quantize it again with --mean M --std S",
-        )),
-    }
 }
 
 /// Writes the page, from the file as it is: once packed, weights cannot be told apart.
@@ -183,26 +176,40 @@ fn progress_bar(images: usize, hidden: bool) -> ProgressBar {
     ProgressBar::new(images as u64).with_style(style.expect("the template is sound"))
 }
 
+fn table_of_classes(verdicts: &[Verdict]) -> String {
+    let row = |(number, verdict): (usize, &Verdict)| {
+        let float = verdict
+            .float
+            .map_or(String::new(), |float| format!("\t{}", float.first));
+        format!("{number}\t{}\t{}{float}\n", verdict.class, verdict.int8.first)
+    };
+    verdicts.iter().enumerate().map(row).collect()
+}
+
 fn summarize(verdicts: &[Verdict]) -> Accuracy {
     let share = |holds: &dyn Fn(&Verdict) -> bool| {
         verdicts.iter().filter(|verdict| holds(verdict)).count() as f64 / verdicts.len().max(1) as f64
     };
-    let float_within = |limit: usize| share(&|verdict| verdict.float.is_some_and(|(rank, _)| rank < limit));
+    let float_within = |limit: usize| share(&|verdict| verdict.float.is_some_and(|float| float.rank < limit));
     let mut confusion = BTreeMap::new();
     for verdict in verdicts {
-        *confusion.entry((verdict.class, verdict.found)).or_insert(0) += 1;
+        *confusion.entry((verdict.class, verdict.int8.first)).or_insert(0) += 1;
     }
     Accuracy {
         count: verdicts.len(),
-        top1: share(&|verdict| verdict.int8 < 1),
-        top5: share(&|verdict| verdict.int8 < 5),
+        top1: share(&|verdict| verdict.int8.rank < 1),
+        top5: share(&|verdict| verdict.int8.rank < 5),
         float: verdicts
             .iter()
             .any(|verdict| verdict.float.is_some())
             .then(|| FloatAccuracy {
                 top1: float_within(1),
                 top5: float_within(5),
-                agreement: share(&|verdict| verdict.float.is_some_and(|(_, same)| same)),
+                agreement: share(&|verdict| {
+                    verdict
+                        .float
+                        .is_some_and(|float| float.first == verdict.int8.first)
+                }),
             }),
         confusion,
     }

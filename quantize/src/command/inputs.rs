@@ -1,29 +1,31 @@
-//! `sepconv inputs`: images as a model takes them, for boards and other programs that preprocess nothing.
+//! `sepconv inputs`: inputs as a model takes them, for boards and other programs that preprocess nothing.
 
 use super::failure::Failure;
 use super::model_file::ModelFile;
 use super::npy::{self, Array, Values};
-use super::{images, output};
+use super::output;
+use super::samples::{Labelled, Samples};
 use sepconv::Element;
-use sepconv_quantize::preprocess::Preprocessor;
 use sepconv_quantize::summary::Summary;
 use serde_json::json;
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// A .sepc file with int8 input.
+    /// A .sepc file.
     model: PathBuf,
-    /// The images: a folder with labels, or a data set of which the test part is used, as for `eval`.
-    #[arg(long, value_name = "DIR")]
-    images: PathBuf,
-    /// A table of labels, as for `eval`.
-    #[arg(long, value_name = "FILE")]
-    labels: Option<PathBuf>,
-    /// How many images, the first ones; all without it.
+    #[command(flatten)]
+    labelled: Labelled,
+    /// Those images or inputs that `quantize --calibrate` would take, instead.
+    #[arg(long, value_name = "DIR|ARRAY", conflicts_with_all = ["images", "inputs", "labels"])]
+    calibrate: Option<PathBuf>,
+    /// How many: the first ones, or to calibrate with as many, evenly spread. All without it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     count: Option<u32>,
-    /// The .npy array to write: int8 [count, height, width, channels].
+    /// Write real numbers, as the float network takes them.
+    #[arg(long)]
+    real: bool,
+    /// The .npy array to write: int8, with --real float32, [count, height, width, channels].
     #[arg(long, short)]
     output: PathBuf,
 }
@@ -32,46 +34,46 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
     let file = ModelFile::open(&arguments.model, None)?;
     let model = file.model()?;
     let input = model.input();
-    let Some(preprocess) = Summary::of(&model).metadata.preprocess else {
+    if input.element != Element::Int8 && !arguments.real {
         return Err(Failure::input(
             &arguments.model,
-            "does not say how images become inputs",
+            "takes int16 input; only int8 is written, and float32 with --real",
         ));
+    }
+    let preprocess = Summary::of(&model).metadata.preprocess;
+    let limit = arguments.count.map_or(usize::MAX, |count| count as usize);
+    let (samples, mut classes) = match &arguments.calibrate {
+        Some(path) => (
+            Samples::calibration(path, preprocess.as_ref(), input.shape, limit)?,
+            Vec::new(),
+        ),
+        None => arguments
+            .labelled
+            .read(&arguments.model, preprocess.as_ref(), &input)?,
     };
-    if input.element != Element::Int8 {
-        return Err(Failure::input(
-            &arguments.model,
-            "takes int16 input; only int8 is written",
-        ));
+    classes.truncate(limit);
+    let count = samples.len().min(limit);
+    if count == 0 {
+        return Err(Failure::Input("there are no images to write".into()));
     }
-    let preprocessor = Preprocessor::new(&preprocess, input.shape)
-        .map_err(|error| Failure::input(&arguments.model, error))?;
-    let labels = arguments.labels.as_deref();
-    let mut images = images::labelled(&arguments.images, labels, &preprocessor, input.shape)?;
-    images.truncate(arguments.count.map_or(usize::MAX, |count| count as usize));
-    if images.is_empty() {
-        return Err(Failure::input(&arguments.images, "holds no images"));
-    }
-    let values = images
-        .iter()
-        .flat_map(|(pixels, _)| preprocessor.quantize(pixels, &input))
-        .collect();
+    let values = if arguments.real {
+        Values::Float32((0..count).flat_map(|number| samples.real(number)).collect())
+    } else {
+        let quantized = |number| samples.quantized(number, &input);
+        Values::Int8((0..count).flat_map(quantized).collect())
+    };
     let [height, width, channels] =
         [input.shape.height, input.shape.width, input.shape.channels].map(|length| length as usize);
-    let shape = vec![images.len(), height, width, channels];
-    let classes: Vec<u32> = images.iter().map(|(_, class)| *class).collect();
+    let shape = vec![count, height, width, channels];
     npy::write(
         &arguments.output,
         &Array {
             shape: shape.clone(),
-            values: Values::Int8(values),
+            values,
         },
     )?;
     if as_json {
-        return output::json(&json!({ "count": classes.len(), "shape": shape, "classes": classes }));
+        return output::json(&json!({ "count": count, "shape": shape, "classes": classes }));
     }
-    output::text(&format!(
-        "wrote {} inputs of {height}x{width}x{channels}",
-        classes.len()
-    ))
+    output::text(&format!("wrote {count} inputs of {height}x{width}x{channels}"))
 }

@@ -8,7 +8,49 @@ use sepconv::model::Tensor;
 use sepconv_quantize::inference::quantize;
 use sepconv_quantize::network::Preprocess;
 use sepconv_quantize::preprocess::Preprocessor;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Where inputs with labels are.
+#[derive(clap::Args)]
+pub struct Labelled {
+    /// The images: a folder, or a data set (MNIST IDX or CIFAR-10 files) of which the test part is used.
+    #[arg(long, value_name = "DIR")]
+    images: Option<PathBuf>,
+    /// Inputs that are no images, instead: an .npz archive with arrays `input` [n, height, width, channels] and `label`,
+    /// or an .npy array and --labels. float32 values are what the network takes; integers become that by the model's
+    /// mean and standard deviation, and without these are its quantized values.
+    #[arg(long, value_name = "ARRAY", conflicts_with = "images")]
+    inputs: Option<PathBuf>,
+    /// A table of labels: file name, class index, and possibly more, separated by tabs. Without it, `labels.tsv` in the
+    /// folder of images. For --inputs, an .npy array of integers.
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+}
+
+impl Labelled {
+    /// The inputs of a model and their classes. `preprocess` is what the model says of images.
+    pub fn read(
+        &self,
+        model: &Path,
+        preprocess: Option<&Preprocess>,
+        input: &Tensor,
+    ) -> Result<(Samples, Vec<u32>), Failure> {
+        let labels = self.labels.as_deref();
+        match (&self.images, &self.inputs, preprocess) {
+            (_, Some(array), _) => Samples::labelled_array(array, labels, preprocess, input),
+            (Some(folder), None, Some(preprocess)) => {
+                Samples::labelled_images(folder, labels, preprocess, input.shape)
+            }
+            (Some(_), None, None) => Err(Failure::input(
+                model,
+                "does not say how images become inputs; quantize it again with --mean M --std S",
+            )),
+            (None, None, _) => Err(Failure::Usage(
+                "give --images DIR, or --inputs ARRAY if they are no images".into(),
+            )),
+        }
+    }
+}
 
 /// Names under which `.npz` archives hold inputs.
 const INPUT_NAMES: [&str; 4] = ["input", "inputs", "x", "arr_0"];
@@ -55,7 +97,7 @@ impl Samples {
     }
 
     /// Images with the classes that a table gives them, or those of a data set.
-    pub fn labelled_images(
+    fn labelled_images(
         folder: &Path,
         labels: Option<&Path>,
         described: &Preprocess,
@@ -70,7 +112,7 @@ impl Samples {
 
     /// An array of a model's inputs with their classes, which the same archive or a file of its own holds. Integers for
     /// which nothing is described are the model's quantized values.
-    pub fn labelled_array(
+    fn labelled_array(
         path: &Path,
         labels: Option<&Path>,
         described: Option<&Preprocess>,

@@ -1,5 +1,7 @@
-use super::{Place, digits, fails, json, table, text, workspace, write_array};
+use super::{Place, digits, fails, json, read_array, table, text, workspace, write_array};
+use serde_json::json;
 use std::io::Write;
+use std::path::Path;
 
 #[test]
 fn accuracy_is_measured_beside_the_float_network() {
@@ -9,12 +11,22 @@ fn accuracy_is_measured_beside_the_float_network() {
         workspace("host-train/data"),
         workspace("models/micro-xception.onnx"),
     );
-    let found = json(["eval", text(&model), "--images", &images, "--float", &float]);
+    let classes = place.path("classes.tsv");
+    let (with, written) = (["--float", &float], ["--classes", text(&classes)]);
+    let found = json([&["eval", text(&model), "--images", &images][..], &with, &written].concat());
     assert_eq!(found["count"], 1000);
     let share = |key: &str| found[key].as_f64().unwrap();
     assert!(share("top1") > 0.97 && share("top5") >= share("top1"), "{found}");
     assert!((share("float_top1") - 0.981).abs() < 0.002, "{found}");
     assert!(share("agreement") > 0.98, "{found}");
+    let classes = std::fs::read_to_string(classes).unwrap();
+    let rows: Vec<Vec<&str>> = classes.lines().map(|line| line.split('\t').collect()).collect();
+    assert_eq!((rows.len(), &rows[999][0]), (1000, &"999"));
+    let equal = |a: usize, b: usize| rows.iter().filter(|row| row[a] == row[b]).count() as f64 / 1000.0;
+    assert_eq!(
+        [equal(1, 2), equal(1, 3), equal(2, 3)],
+        [share("top1"), share("float_top1"), share("agreement")]
+    );
     assert!(found["layers"].as_array().unwrap().len() > 10);
     assert!(table(["eval", text(&model), "--images", &images]).contains("1000 images"));
 }
@@ -40,8 +52,7 @@ fn arrays_of_inputs_are_measured_like_images() {
         input["scale"].as_f64().unwrap() as f32,
         input["zero_point"].as_i64().unwrap() as f32,
     );
-    let bytes = std::fs::read(&quantized).unwrap();
-    let values: Vec<i8> = npyz::NpyFile::new(&bytes[..]).unwrap().into_vec().unwrap();
+    let values: Vec<i8> = read_array(&quantized);
     let real: Vec<f32> = values
         .iter()
         .map(|value| scale * (*value as f32 - zero_point))
@@ -81,6 +92,45 @@ fn arrays_of_inputs_are_measured_like_images() {
         1,
         "xy.npz: damaged archive",
     );
+}
+
+#[test]
+fn inputs_are_written_as_either_network_takes_them() {
+    let place = Place::new();
+    let model = digits(&place, &[]);
+    let images = workspace("host-train/data");
+    let (x, q, c) = (place.path("x.npy"), place.path("q.npy"), place.path("c.npy"));
+    let write = |source: &str, path: &Path, more: &[&str]| {
+        let arguments = [
+            "inputs",
+            text(&model),
+            source,
+            &images,
+            "--count",
+            "3",
+            "-o",
+            text(path),
+        ];
+        json([&arguments[..], more].concat())
+    };
+    assert_eq!(write("--images", &x, &["--real"])["shape"], json!([3, 28, 28, 1]));
+    let written = write("--images", &q, &[]);
+    assert_eq!(written["classes"].as_array().unwrap().len(), 3);
+    let real: Vec<f32> = read_array(&x);
+    let quantized: Vec<i8> = read_array(&q);
+    let input = json(["inspect", text(&model)])["input"].clone();
+    let scale = input["scale"].as_f64().unwrap() as f32;
+    let zero_point = input["zero_point"].as_i64().unwrap() as f32;
+    assert!(real.iter().any(|value| *value > 0.5) && real.len() == quantized.len());
+    for (real, quantized) in real.iter().zip(&quantized) {
+        let back = scale * (f32::from(*quantized) - zero_point);
+        assert!((back - real).abs() <= scale, "{real} became {quantized}");
+    }
+    // Other images calibrate than those that are measured on.
+    assert_eq!(write("--calibrate", &c, &["--real"])["classes"], json!([]));
+    let calibration: Vec<f32> = read_array(&c);
+    assert!(calibration.len() == real.len() && calibration != real);
+    fails(["inputs", text(&model), "-o", text(&x)], 2, "--images");
 }
 
 #[test]

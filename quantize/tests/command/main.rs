@@ -108,6 +108,11 @@ fn write_array<T: npyz::AutoSerialize + Copy>(path: &Path, shape: &[u64], values
     writer.finish().unwrap();
 }
 
+fn read_array<T: npyz::Deserialize>(path: &Path) -> Vec<T> {
+    let bytes = std::fs::read(path).unwrap();
+    npyz::NpyFile::new(&bytes[..]).unwrap().into_vec().unwrap()
+}
+
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }

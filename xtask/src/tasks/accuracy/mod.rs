@@ -1,5 +1,7 @@
 //! `cargo xtask accuracy`: accuracy in floating point and in int8, of every network that there is data for.
 
+mod peers;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -22,6 +24,9 @@ pub struct Arguments {
     /// Calibration images
     #[arg(long, default_value = "100")]
     images: u32,
+    /// Also let ONNX Runtime and NNCF quantize the networks, and fail where a peer is more accurate
+    #[arg(long)]
+    peers: bool,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -150,8 +155,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     let networks: Vec<&Network> = NETWORKS.iter().filter(chosen).collect();
     let unpacked = target().join("accuracy");
     make_folder(&unpacked)?;
-    if networks.iter().any(|network| network.unpacked) {
-        let python = install()?;
+    let mut python = None;
+    if networks.iter().any(|network| network.unpacked) || arguments.peers {
+        let mut requirements = vec!["tests/accuracy/requirements.txt"];
+        requirements.extend(arguments.peers.then_some("tests/peers/accuracy.txt"));
+        let python = &*python.insert(install(&requirements)?);
         let mut script = Command::new(python);
         script.arg(root().join("tests/accuracy/data.py"));
         command::run(script.arg(folder.join("data")).arg(&unpacked))?;
@@ -170,7 +178,13 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
         ];
         match parts.iter().find(|part| !part.exists()) {
             Some(missing) => eprintln!("left out: {} (there is no {})", network.name, missing.display()),
-            None => measured.extend(measure(arguments, network, &folder.join("models"), &parts)?),
+            None => {
+                measured.extend(measure(arguments, network, &folder.join("models"), &parts)?);
+                if arguments.peers {
+                    let python = python.as_deref().expect("it was installed");
+                    measured.extend(peers(arguments, network, python, &parts, &measured)?);
+                }
+            }
         }
     }
     print(arguments, &measured)?;
@@ -179,6 +193,16 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
         Ok(())
     } else {
         Err(Error::Failed(format!("bars missed: {}", missed.join("; "))))
+    }
+}
+
+impl Network {
+    /// A file made of it: its quantized form, or a table about that.
+    fn file(&self, what: &str, extension: &str) -> PathBuf {
+        let name = self.name.replace([' ', ','], "-");
+        target()
+            .join("accuracy")
+            .join(format!("{name}-{what}.{extension}"))
     }
 }
 
@@ -214,23 +238,19 @@ fn make_folder(folder: &Path) -> Result<(), Error> {
         .map_err(|error| Error::Environment(format!("cannot make {}: {error}", folder.display())))
 }
 
-/// Installs what unpacks data in an environment of their own and returns its Python.
-fn install() -> Result<PathBuf, Error> {
+/// Installs what these files ask for in an environment of its own and returns its Python.
+fn install(requirements: &[&str]) -> Result<PathBuf, Error> {
     let environment = target().join("accuracy-venv");
     let python = environment.join("bin/python");
     if !python.is_file() {
         command::run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
     }
     let mut pip = Command::new(&python);
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "-r",
-    ]);
-    command::run(pip.arg(root().join("tests/accuracy/requirements.txt")))?;
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    for file in requirements {
+        pip.arg("-r").arg(root().join(file));
+    }
+    command::run(&mut pip)?;
     Ok(python)
 }
 
@@ -253,11 +273,10 @@ fn measure(
     models: &Path,
     [model, calibration, test]: &[PathBuf; 3],
 ) -> Result<Vec<Measured>, Error> {
-    let folder = target().join("accuracy");
     let mut all = Vec::new();
     let mut normalization = network.normalization.map(|pair| pair.map(String::from));
     if let Some(theirs) = network.theirs {
-        let file = folder.join(format!("{}.sepc", network.name.replace([' ', ','], "-")));
+        let file = network.file("published", "sepc");
         let import = |normalization: &[String]| {
             let mut quantize = sepconv::command()?;
             quantize
@@ -287,7 +306,7 @@ fn measure(
         all.push(Measured {
             network: network.name,
             who: PUBLISHED.into(),
-            figures: evaluate(&file, test, None)?,
+            figures: evaluate(&file, test, None, None)?,
             seconds: None,
             peak: None,
             missed: None,
@@ -296,7 +315,7 @@ fn measure(
     let [mean, std] = normalization.expect("given, or the published network's");
     for recipe in ["fast", "best"] {
         eprintln!("{}: {recipe}", network.name);
-        let file = folder.join(format!("{}-{recipe}.sepc", network.name.replace([' ', ','], "-")));
+        let file = network.file(recipe, "sepc");
         let mut quantize = sepconv::command()?;
         quantize
             .arg("quantize")
@@ -306,7 +325,7 @@ fn measure(
         quantize.args(["--mean", &mean, "--std", &std, "--resize", network.resize]);
         quantize.args(["--images", &arguments.images.to_string(), "--recipe", recipe]);
         let made = sepconv::json(quantize.args(["--target", "host", "-o"]).arg(&file))?;
-        let figures = evaluate(&file, test, Some(model))?;
+        let figures = evaluate(&file, test, Some(model), Some(&network.file(recipe, "tsv")))?;
         if recipe == "fast" {
             let float = json!({"top1": figures["float_top1"], "top5": figures["float_top5"]});
             all.push(row(network, FLOAT, float, None));
@@ -322,6 +341,32 @@ fn measure(
     Ok(all)
 }
 
+/// What peers make of a network; the last row says if one is more accurate than the recipe `best`.
+fn peers(
+    arguments: &Arguments,
+    network: &Network,
+    python: &Path,
+    [model, calibration, test]: &[PathBuf; 3],
+    ours: &[Measured],
+) -> Result<Vec<Measured>, Error> {
+    eprintln!("{}: peers", network.name);
+    let given = peers::Given {
+        ours: &network.file("best", "sepc"),
+        model,
+        calibration,
+        images: arguments.images,
+        test,
+        classes: &network.file("best", "tsv"),
+    };
+    let mut theirs = peers::measure(python, network, &given)?;
+    let best = ours.last().expect("the row of `best` is the last");
+    let missed = peers::missed(network.name, &best.figures, &theirs);
+    if let Some(row) = theirs.last_mut() {
+        row.missed = missed;
+    }
+    Ok(theirs)
+}
+
 fn row(network: &Network, who: &str, figures: Value, made: Option<&Value>) -> Measured {
     let number = |key: &str| made.and_then(|made| made[key].as_f64());
     Measured {
@@ -334,10 +379,17 @@ fn row(network: &Network, who: &str, figures: Value, made: Option<&Value>) -> Me
     }
 }
 
-fn evaluate(file: &Path, test: &Path, float: Option<&Path>) -> Result<Value, Error> {
+/// The option that takes a set of images or an array.
+fn kind(test: &Path) -> &'static str {
+    if test.is_dir() { "--images" } else { "--inputs" }
+}
+
+fn evaluate(file: &Path, test: &Path, float: Option<&Path>, classes: Option<&Path>) -> Result<Value, Error> {
     let mut eval = sepconv::command()?;
-    let kind = if test.is_dir() { "--images" } else { "--inputs" };
-    eval.arg("eval").arg(file).arg(kind).arg(test);
+    eval.arg("eval").arg(file).arg(kind(test)).arg(test);
+    if let Some(classes) = classes {
+        eval.arg("--classes").arg(classes);
+    }
     if let Some(float) = float {
         eval.arg("--float").arg(float);
     }
