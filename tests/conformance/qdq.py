@@ -1,15 +1,13 @@
-#!/usr/bin/env python3
 """Compares a quantized network with what ONNX Runtime computes from its export in QDQ format.
 
-    python -m venv target/qdq-venv && target/qdq-venv/bin/pip install numpy onnx onnxruntime
-    cargo build --release
-    target/release/sepconv quantize MODEL.onnx --calibrate IMAGES --qdq model_qdq.onnx -o model.sepc
-    target/release/sepconv inputs model.sepc --images IMAGES --count 20 --output inputs.npy
-    target/qdq-venv/bin/python tests/conformance/qdq.py target/release/sepconv model_qdq.onnx inputs.npy
+    sepconv quantize NETWORK ... --qdq model.onnx -o model.sepc
+    qdq.py sepconv model.sepc model.onnx inputs
 
-Every activation of the network is computed by `sepconv` from the model cut there. Every operator is then given these
-activations in ONNX Runtime, so that both start from the same integers, and must give the same to one step. Ends with 1
-where one does not. How far the whole network's outputs are apart, since steps add up, is printed beside it.
+Inputs are quantized values [n, height, width, channels], an .npy array or `input` in an .npz archive. `sepconv` writes what
+every operator gives for them. Every operator is then given these
+very integers in ONNX Runtime, cut out of the exported model between its QuantizeLinear nodes, so that ONNX Runtime
+computes it as it does in the whole. Then ONNX Runtime computes the whole network from the inputs. Prints one JSON object:
+by how many steps values are apart at most, which share of them is apart, and how often both put the same class first.
 """
 
 import json
@@ -18,104 +16,114 @@ import subprocess
 import sys
 import tempfile
 
-import numpy as np
+import numpy
 import onnx
 import onnxruntime
 
 
-def session(model):
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+class Exported:
+    """An exported model. Activations are its QuantizeLinear outputs that are made real again: integers."""
 
+    def __init__(self, path):
+        self.model = onnx.shape_inference.infer_shapes(onnx.load(path))
+        graph = self.model.graph
+        self.constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+        self.values = {value.name: value for value in [*graph.value_info, *graph.input, *graph.output]}
+        self.producers = {output: node for node in graph.node for output in node.output}
+        self.order = {node.output[0]: number for number, node in enumerate(graph.node)}
+        quantized = {node.output[0] for node in graph.node if node.op_type == "QuantizeLinear"}
+        real = [node for node in graph.node if node.op_type == "DequantizeLinear" and node.input[0] in quantized]
+        self.activations = [node.input[0] for node in real]
 
-def activations(graph):
-    """The DequantizeLinear nodes of activations, the input's first."""
-    quantizes = {node.output[0] for node in graph.node if node.op_type == "QuantizeLinear"}
-    return [node for node in graph.node if node.op_type == "DequantizeLinear" and node.input[0] in quantizes]
-
-
-class Checker:
-    def __init__(self, sepconv, model, inputs):
-        self.sepconv, self.model, self.inputs = sepconv, model, inputs
-        self.constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-        inferred = onnx.shape_inference.infer_shapes(model).graph
-        self.shapes = {value.name: value for value in [*inferred.value_info, *inferred.input, *inferred.output]}
-        self.producers = {output: node for node in model.graph.node for output in node.output}
-        self.folder = pathlib.Path(tempfile.mkdtemp())
-
-    def cut(self, inputs, output):
-        """The part of the model that computes `output` from `inputs`."""
-        nodes, wanted = [], [output]
+    def cut(self, outputs, stop=()):
+        """A session for the part that computes `outputs` from the activations `stop`, or from the model's input, and the
+        names of those that it reads."""
+        nodes, read, wanted = {}, set(), list(outputs)
         while wanted:
             name = wanted.pop()
-            node = self.producers.get(name)
-            if node is None or name in inputs or node in nodes:
+            if name in nodes or name in self.constants:
                 continue
-            nodes.append(node)
-            wanted.extend(node.input)
-        order = list(self.model.graph.node)
-        nodes.sort(key=order.index)
-        read = {name for node in nodes for name in node.input}
+            if name in stop or name not in self.producers:
+                read.add(name)
+                continue
+            nodes[name] = self.producers[name]
+            wanted.extend(nodes[name].input)
+        nodes = sorted(nodes.values(), key=lambda node: self.order[node.output[0]])
+        used = {name for node in nodes for name in node.input}
+        read = sorted(read)
         graph = onnx.helper.make_graph(
-            nodes, "cut", [self.shapes[name] for name in inputs], [self.shapes[output]],
-            [tensor for tensor in self.model.graph.initializer if tensor.name in read])
-        return onnx.helper.make_model(graph, opset_imports=self.model.opset_import, ir_version=self.model.ir_version)
+            nodes,
+            "cut",
+            [self.values[name] for name in read],
+            [self.values[name] for name in outputs],
+            [tensor for tensor in self.model.graph.initializer if tensor.name in used],
+        )
+        imports = self.model.opset_import
+        part = onnx.helper.make_model(graph, opset_imports=imports, ir_version=self.model.ir_version)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(part.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return session, read
 
-    def ours(self, output):
-        """An activation as `sepconv` computes it, one inference a row, in the order of ONNX."""
-        paths = [str(self.folder / name) for name in ("cut.onnx", "cut.sepc", "y.npy")]
-        onnx.save(self.cut(["input"], output), paths[0])
-        run = lambda *arguments: subprocess.run([self.sepconv, *arguments], check=True, capture_output=True).stdout
-        run("quantize", paths[0], "-o", paths[1])
-        run("run", paths[1], "--input", self.inputs, "--output", paths[2])
-        found = json.loads(run("--json", "inspect", paths[1]))["output"]
-        values = np.load(paths[2]).reshape(-1, *found["shape"]).transpose(0, 3, 1, 2)
-        real = (values.astype(np.float32) - found["zero_point"]) * np.float32(found["scale"])
-        return real
 
-    def check(self):
-        names = [node.output[0] for node in activations(self.model.graph)]
-        real, worst = {}, 0
-        for number, node in enumerate(activations(self.model.graph)):
-            name, scale = node.output[0], self.constants[node.input[1]]
-            if number == 0:
-                rows = np.load(self.inputs)
-                zero_point = self.constants[node.input[2]]
-                rows = rows.reshape(len(rows), *rows.shape[-3:]).transpose(0, 3, 1, 2)
-                real[name] = (rows.astype(np.float32) - zero_point) * scale
-                continue
-            real[name] = self.ours(name)
-            sources = self.sources(name, set(names))
-            one = session(self.cut(sources, name))
-            rows = [one.run(None, {source: real[source][row:row + 1] for source in sources})[0]
-                    for row in range(len(real[name]))]
-            steps = np.rint(np.abs(np.concatenate(rows) - real[name]) / scale)
-            worst = max(worst, steps.max())
-            print(f"{name}: {(steps != 0).mean():.4%} of values differ, by {steps.max():.0f} steps at most")
-        whole = session(self.model)
-        first, last = real[names[0]], real[names[-1]]
-        shape = whole.get_inputs()[0].shape
-        rows = [whole.run(None, {"input": row.reshape(shape)})[0].ravel() for row in first]
-        steps = np.abs(np.array(rows) - last.reshape(len(rows), -1)) / self.constants[
-            activations(self.model.graph)[-1].input[1]]
-        same = np.array(rows).argmax(1) == last.reshape(len(rows), -1).argmax(1)
-        print(f"each operator: {worst:.0f} steps at most; the whole network: {steps.max():.0f} steps at most, "
-              f"{steps.mean():.2f} in the mean, the same class for {same.mean():.2%}")
-        return worst <= 1
+def quantized(path):
+    """Inputs as int8; uint8 ones, which .tflite models may take, are 128 more."""
+    array = numpy.load(path)
+    array = array["input"] if path.endswith(".npz") else array
+    array = (array ^ 0x80).view(numpy.int8) if array.dtype == numpy.uint8 else array
+    return array if array.ndim == 4 else array.reshape(len(array), 1, 1, -1)
 
-    def sources(self, name, names):
-        """The activations that the operator before an activation reads."""
-        found, wanted = [], list(self.producers[name].input)
-        while wanted:
-            wanted_name = wanted.pop()
-            if wanted_name in names:
-                found.append(wanted_name)
-            elif wanted_name in self.producers:
-                wanted.extend(self.producers[wanted_name].input)
-        return sorted(set(found))
+
+def operators(sepconv, model, inputs, folder):
+    """What every operator gives, in NCHW."""
+    numpy.save(folder / "x.npy", inputs)
+    paths = ["--input", str(folder / "x.npy"), "--output", str(folder / "y.npy"), "--operators", str(folder)]
+    subprocess.run([sepconv, "run", model, *paths], check=True, stdout=subprocess.DEVNULL)
+    count = len(list(folder.glob("[0-9]*.npy")))
+    return [numpy.load(folder / f"{number}.npy").transpose(0, 3, 1, 2) for number in range(count)]
+
+
+def apart(found, expected):
+    """Steps between integers."""
+    return numpy.abs(found.astype(int) - expected.astype(int))
+
+
+def main():
+    sepconv, model, path, inputs = sys.argv[1:]
+    exported = Exported(path)
+    first = quantized(inputs)
+    with tempfile.TemporaryDirectory() as folder:
+        ours = [first.transpose(0, 3, 1, 2), *operators(sepconv, model, first, pathlib.Path(folder))]
+    names = exported.activations
+    if len(names) != len(ours):
+        sys.exit(f"{len(names)} activations are exported, but {len(ours)} computed")
+    known = dict(zip(names, ours))
+    rows = range(len(first))
+
+    kinds = {}
+    for name in names[1:]:
+        session, read = exported.cut([name], set(names) - {name})
+        found = [session.run(None, {source: known[source][row : row + 1] for source in read})[0] for row in rows]
+        steps = apart(numpy.concatenate(found), known[name])
+        kind = exported.producers[exported.producers[name].input[0]].op_type
+        sums = kinds.setdefault(kind, {"operators": 0, "values": 0, "apart": 0, "steps": 0})
+        sums["operators"] += 1
+        sums["values"] += steps.size
+        sums["apart"] += int((steps > 0).sum())
+        sums["steps"] = max(sums["steps"], int(steps.max()))
+
+    source = exported.producers[names[0]]
+    scale, zero_point = [exported.constants[name] for name in source.input[1:]]
+    real = (first.astype(numpy.float32) - zero_point) * scale
+    session, (entry,) = exported.cut([names[-1]])
+    shape = session.get_inputs()[0].shape
+    found = [session.run(None, {entry: row.transpose(2, 0, 1).reshape(shape)})[0] for row in real]
+    found, last = numpy.concatenate(found), known[names[-1]]
+    steps = apart(found, last)
+    same = found.reshape(len(first), -1).argmax(1) == last.reshape(len(first), -1).argmax(1)
+    whole = {"values": steps.size, "apart": int((steps > 0).sum()), "steps": int(steps.max()), "same": int(same.sum())}
+    print(json.dumps({"inputs": len(first), "operators": kinds, "whole": whole}))
 
 
 if __name__ == "__main__":
-    command, path, arrays = sys.argv[1:]
-    sys.exit(0 if Checker(command, onnx.load(path), arrays).check() else 1)
+    main()

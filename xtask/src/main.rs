@@ -1,5 +1,5 @@
 //! Development tasks of sepconv: `cargo xtask doctor`, `demo`, `test`, `icount`, `flash`, `runtime-size`,
-//! `peers`, `accuracy`.
+//! `peers`, `accuracy`, `qdq`.
 //!
 //! Every task is a module of [`tasks`]. This program depends on little, so that it builds in seconds on a machine that
 //! has nothing else yet; what tasks need beyond Rust is listed and installed by [`provision`].
@@ -59,6 +59,8 @@ enum Task {
     Accuracy(tasks::accuracy::Arguments),
     /// Measure latency beside OpenVINO, ONNX Runtime and LiteRT.
     Peers(tasks::peers::Arguments),
+    /// Compare exports in QDQ format, computed by ONNX Runtime, with the models themselves.
+    Qdq(tasks::qdq::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -73,6 +75,7 @@ fn main() -> ExitCode {
         Task::RuntimeSize(arguments) => tasks::runtime_size::run(&arguments),
         Task::Accuracy(arguments) => tasks::accuracy::run(&arguments),
         Task::Peers(arguments) => tasks::peers::run(&arguments),
+        Task::Qdq(arguments) => tasks::qdq::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

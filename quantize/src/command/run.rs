@@ -5,11 +5,12 @@ use super::model_file::ModelFile;
 use super::npy::{self, Array, Values};
 use super::output;
 use sepconv::model::Tensor;
-use sepconv::{Element, Model};
+use sepconv::{Element, Model, Shape};
+use sepconv_quantize::evaluate;
 use sepconv_quantize::inference::{dequantize, fnv1a_64, int16_bytes, integers, quantize, run_many};
 use sepconv_quantize::summary::element_name;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -22,6 +23,10 @@ pub struct Arguments {
     /// The .npy array to write, of the input's type and with as many inferences.
     #[arg(long)]
     output: PathBuf,
+    /// Also write what every operator gives, to compare with other runtimes: NUMBER.npy, quantized values of
+    /// [n, height, width, channels], in the order of `inspect`.
+    #[arg(long, value_name = "DIR")]
+    operators: Option<PathBuf>,
     /// Kernels to run with, one of `sepconv isa`.
     #[arg(long, value_name = "NAME")]
     isa: Option<String>,
@@ -40,7 +45,38 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
     let values = output_values(&outputs, &array.values, &model.output());
     let written = Array { shape, values };
     npy::write(&arguments.output, &written)?;
+    if let Some(folder) = &arguments.operators {
+        write_operators(folder, &model, &inputs)?;
+    }
     report(&model, &outputs, &written, as_json)
+}
+
+/// Writes the outputs of all operators.
+fn write_operators(folder: &Path, model: &Model, inputs: &[i8]) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder).map_err(|error| Failure::output(folder, error))?;
+    let mut outputs = vec![Vec::new(); model.operator_count()];
+    let each = model.input().bytes();
+    for input in inputs.chunks_exact(each) {
+        let found = evaluate::operator_outputs(model, input).expect("it is as long as an input");
+        for (all, mut found) in outputs.iter_mut().zip(found) {
+            all.append(&mut found);
+        }
+    }
+    for (number, bytes) in outputs.iter().enumerate() {
+        let tensor = model.tensor(model.record(number).expect("it ran").output);
+        let Shape {
+            height,
+            width,
+            channels,
+        } = tensor.shape;
+        let axes = [height, width, channels].map(|length| length as usize);
+        let array = Array {
+            shape: [&[inputs.len() / each][..], &axes].concat(),
+            values: quantized_values(bytes, &tensor),
+        };
+        npy::write(&folder.join(format!("{number}.npy")), &array)?;
+    }
+    Ok(())
 }
 
 fn report(model: &Model, outputs: &[i8], written: &Array, as_json: bool) -> Result<(), Failure> {
@@ -132,12 +168,16 @@ fn output_values(outputs: &[i8], input: &Values, output: &Tensor) -> Values {
         (Values::Uint8(_), Element::Int8) => {
             Values::Uint8(outputs.iter().map(|value| *value as u8 ^ 0x80).collect())
         }
-        (_, Element::Int8) => Values::Int8(outputs.to_vec()),
-        (_, Element::Int16) => Values::Int16(
-            integers(outputs, Element::Int16)
-                .into_iter()
-                .map(|value| value as i16)
-                .collect(),
-        ),
+        _ => quantized_values(outputs, output),
+    }
+}
+
+fn quantized_values(bytes: &[i8], tensor: &Tensor) -> Values {
+    match tensor.element {
+        Element::Int8 => Values::Int8(bytes.to_vec()),
+        Element::Int16 => {
+            let wide = integers(bytes, Element::Int16).into_iter();
+            Values::Int16(wide.map(|value| value as i16).collect())
+        }
     }
 }

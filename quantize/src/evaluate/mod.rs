@@ -3,7 +3,7 @@
 use crate::float;
 use crate::graph::Graph;
 use crate::inference::{dequantize, quantize};
-use sepconv::{AlignedVec, Model, Observer};
+use sepconv::{AlignedVec, Model, Observer, RunError};
 use std::collections::HashMap;
 
 /// How many outputs come before a class's: those that are greater, and among equals those of lower number.
@@ -40,17 +40,9 @@ pub fn layers(model: &Model, names: &[String], graph: &Graph, inputs: &[Vec<f32>
             float_outputs.insert(id.0, values.to_vec());
         })
         .expect("the input fits");
-        let mut record = Recorder {
-            outputs: vec![Vec::new(); model.operator_count()],
-        };
-        let mut arena = AlignedVec::zeroed(model.arena_len());
-        let mut output = vec![0; model.output().bytes()];
-        let bytes = quantize(input, &model.input());
-        model
-            .run_observed(&bytes, &mut arena, &mut output, &mut record)
-            .expect("the sizes are the model's");
+        let outputs = operator_outputs(model, &quantize(input, &model.input())).expect("the input fits");
         sums.resize_with(model.operator_count(), Vec::new);
-        for (number, bytes) in record.outputs.iter().enumerate() {
+        for (number, bytes) in outputs.iter().enumerate() {
             let tensor = model.tensor(model.record(number).expect("it ran").output);
             let real = names
                 .get(number)
@@ -76,6 +68,21 @@ pub fn layers(model: &Model, names: &[String], graph: &Graph, inputs: &[Vec<f32>
             decibels: decibels(channels),
         })
         .collect()
+}
+
+/// The bytes of every operator's whole output (NHWC), in the model's order, for the bytes of one input.
+///
+/// # Errors
+///
+/// [`RunError`] if the input does not fit.
+pub fn operator_outputs(model: &Model, input: &[i8]) -> Result<Vec<Vec<i8>>, RunError> {
+    let mut record = Recorder {
+        outputs: vec![Vec::new(); model.operator_count()],
+    };
+    let mut arena = AlignedVec::zeroed(model.arena_len());
+    let mut output = vec![0; model.output().bytes()];
+    model.run_observed(input, &mut arena, &mut output, &mut record)?;
+    Ok(record.outputs)
 }
 
 /// Sums over one channel, from which the least squared error under any factor follows.

@@ -48,6 +48,31 @@ fn int8_in_int8_out() {
 }
 
 #[test]
+fn what_every_operator_gives_is_written() {
+    let place = Place::new();
+    let (x, y, operators) = (place.path("x.npy"), place.path("y.npy"), place.path("operators"));
+    write(&x, &[2, 8, 8, 3], &values(2 * 192));
+    let paths = [
+        "--input",
+        text(&x),
+        "--output",
+        text(&y),
+        "--operators",
+        text(&operators),
+    ];
+    json([&["run", text(&place.model)][..], &paths].concat());
+    let array = |number: usize| read::<i8>(&operators.join(format!("{number}.npy")));
+    let shapes: Vec<Vec<u64>> = (0..5).map(|number| array(number).0).collect();
+    let channels = [8, 8, 16, 16, 4];
+    let expected: Vec<Vec<u64>> = (0..5)
+        .map(|number| vec![2, [4, 1][number / 3], [4, 1][number / 3], channels[number]])
+        .collect();
+    assert_eq!(shapes, expected);
+    assert_eq!(array(4).1, read::<i8>(&y).1);
+    assert_eq!(array(4).1, self::expected(&values(2 * 192)));
+}
+
+#[test]
 fn batches_give_batches() {
     let place = Place::new();
     let (x, y) = (place.path("x.npy"), place.path("y.npy"));

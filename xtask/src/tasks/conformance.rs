@@ -10,33 +10,34 @@ use crate::workspace::{root, target};
 /// How many cases are generated.
 const CASES: &str = "1000";
 
-/// Generates cases in the folder for all that is built, in an environment of Python packages of its own. The cases are
-/// the same every time.
+/// Installs the packages that a file in the folder of conformance asks for, in an environment of their own, and returns its
+/// Python.
+///
+/// # Errors
+///
+/// [`Error`] if there is no Python, or they do not install.
+pub fn install(requirements: &str) -> Result<PathBuf, Error> {
+    let environment = target().join("conformance-venv");
+    let python = environment.join("bin/python");
+    if !python.is_file() {
+        command::run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
+    }
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    let file = root().join("tests/conformance").join(requirements);
+    command::run(pip.arg("-r").arg(file))?;
+    Ok(python)
+}
+
+/// Generates cases in the folder for all that is built. The cases are the same every time.
 ///
 /// # Errors
 ///
 /// [`Error`] if there is no Python, or its packages do not install.
 pub fn generate() -> Result<PathBuf, Error> {
-    let (environment, cases) = (target().join("conformance-venv"), target().join("conformance"));
-    let folder = root().join("tests/conformance");
-    if !environment.join("bin/python").is_file() {
-        command::run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
-    }
-    let python = || Command::new(environment.join("bin/python"));
-    let install = [
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "-r",
-    ];
-    command::run(python().args(install).arg(folder.join("requirements.txt")))?;
-    command::run(
-        python()
-            .arg(folder.join("generate.py"))
-            .args(["--cases", CASES])
-            .arg(&cases),
-    )?;
+    let cases = target().join("conformance");
+    let script = root().join("tests/conformance/generate.py");
+    let mut python = Command::new(install("requirements.txt")?);
+    command::run(python.arg(script).args(["--cases", CASES]).arg(&cases))?;
     Ok(cases)
 }

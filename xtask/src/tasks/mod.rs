@@ -8,6 +8,7 @@ pub mod flash;
 pub mod icount;
 pub mod memory;
 pub mod peers;
+pub mod qdq;
 pub mod runtime_size;
 pub mod sanitize;
 pub mod test;

@@ -11,7 +11,7 @@ use crate::command;
 use crate::error::Error;
 use crate::provision::{self, Status, torch};
 use crate::sepconv;
-use crate::tasks::conformance;
+use crate::tasks::{conformance, qdq};
 use crate::workspace::{cargo, root, tool};
 
 /// Arguments of `test`.
@@ -141,6 +141,12 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
         host.select(nextest(&mut command)?.args(["--release", "--all-targets"]));
         Ok(command)
     });
+    match qdq::install() {
+        Ok(python) => outcome.check("exports in QDQ format, in ONNX Runtime", || qdq::test(&python)),
+        Err(error) => outcome
+            .left_out
+            .push(format!("exports in QDQ format, in ONNX Runtime: {error}")),
+    }
     outcome.check("documentation tests", || {
         command::run(host.cargo("test").args(["--doc", "--release", "--quiet"]))
     });
