@@ -1,5 +1,6 @@
 //! `cargo xtask accuracy`: accuracy in floating point and in int8, of every network that there is data for.
 
+mod imported;
 mod peers;
 
 use std::path::{Path, PathBuf};
@@ -148,11 +149,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
             folder.display()
         )));
     }
-    let chosen = |network: &&Network| {
-        let name = arguments.only.as_deref().unwrap_or("");
-        network.name.to_lowercase().contains(&name.to_lowercase())
-    };
-    let networks: Vec<&Network> = NETWORKS.iter().filter(chosen).collect();
+    let only = arguments.only.as_deref().unwrap_or("").to_lowercase();
+    let chosen = |name: &str| name.to_lowercase().contains(&only);
+    let networks: Vec<&Network> = NETWORKS.iter().filter(|network| chosen(network.name)).collect();
     let unpacked = target().join("accuracy");
     make_folder(&unpacked)?;
     let mut python = None;
@@ -186,6 +185,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
                 }
             }
         }
+    }
+    if chosen(imported::NAME) {
+        measured.extend(imported::measure(&folder)?);
     }
     print(arguments, &measured)?;
     let missed: Vec<&str> = measured.iter().filter_map(|row| row.missed.as_deref()).collect();
@@ -277,31 +279,12 @@ fn measure(
     let mut normalization = network.normalization.map(|pair| pair.map(String::from));
     if let Some(theirs) = network.theirs {
         let file = network.file("published", "sepc");
-        let import = |normalization: &[String]| {
-            let mut quantize = sepconv::command()?;
-            quantize
-                .arg("quantize")
-                .arg(models.join(theirs))
-                .arg("-o")
-                .arg(&file);
-            if let [mean, std] = normalization {
-                quantize.args(["--mean", mean, "--std", std]);
-            }
-            sepconv::json(&mut quantize)
-        };
-        import(&[])?;
-        let input = &sepconv::json(sepconv::command()?.arg("inspect").arg(&file))?["input"];
-        let number = |key: &str| input[key].as_f64().unwrap_or(1.0);
-        // An int8 input of theirs stands for scale × (q − zero point).
-        let exact = || {
-            [
-                number("zero_point").to_string(),
-                (1.0 / number("scale")).to_string(),
-            ]
-        };
-        let pair = normalization.get_or_insert_with(exact).clone();
-        if network.normalization.is_some() {
-            import(&pair)?;
+        let theirs = models.join(theirs);
+        import(&theirs, &file, None)?;
+        if normalization.is_none() {
+            normalization = Some(exact_normalization(&file, false)?);
+        } else {
+            import(&theirs, &file, normalization.as_ref())?;
         }
         all.push(Measured {
             network: network.name,
@@ -377,6 +360,25 @@ fn row(network: &Network, who: &str, figures: Value, made: Option<&Value>) -> Me
         peak: number("peak_rss_bytes"),
         missed: None,
     }
+}
+
+/// Imports a network that is in integers already; pixels become its real inputs by a mean and a standard deviation.
+fn import(source: &Path, file: &Path, normalization: Option<&[String; 2]>) -> Result<(), Error> {
+    let mut quantize = sepconv::command()?;
+    quantize.arg("quantize").arg(source).arg("-o").arg(file);
+    if let Some([mean, std]) = normalization {
+        quantize.args(["--mean", mean, "--std", std]);
+    }
+    sepconv::json(&mut quantize).map(|_| ())
+}
+
+/// The mean and the standard deviation by which bytes become real inputs that a model quantizes to the same bytes: int8,
+/// or unsigned ones, which are 128 more.
+fn exact_normalization(file: &Path, unsigned: bool) -> Result<[String; 2], Error> {
+    let input = &sepconv::json(sepconv::command()?.arg("inspect").arg(file))?["input"];
+    let number = |key: &str| input[key].as_f64().unwrap_or(1.0);
+    let zero_point = number("zero_point") + if unsigned { 128.0 } else { 0.0 };
+    Ok([zero_point.to_string(), (1.0 / number("scale")).to_string()])
 }
 
 /// The option that takes a set of images or an array.
