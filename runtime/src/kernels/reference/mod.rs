@@ -11,7 +11,7 @@ mod pixelwise;
 pub(crate) mod pointwise;
 mod pool;
 mod shape;
-mod softmax;
+pub(crate) mod softmax;
 
 use super::{ElementKernels, Kernels, LinearKernels};
 use crate::layout::{Layout, Target};

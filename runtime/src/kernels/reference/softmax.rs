@@ -24,40 +24,78 @@ pub fn run(softmax: &Softmax, input: &Rows, output: &mut Band) {
 
 /// One pixel into values of `bytes` bytes.
 fn pixel(softmax: &Softmax, input: &[i8], output: &mut [i8], bytes: usize) {
-    let greatest = input.iter().copied().max().unwrap_or(0) as i32;
-    // e^(x − greatest); nothing where that is negligible.
-    let exponential = |value: i8| {
-        let difference = value as i32 - greatest;
-        (difference >= softmax.difference_min).then(|| {
-            let scaled = softmax.multiplier.apply(difference);
-            exponential_of_negative(I6F26::from_bits(scaled))
-        })
-    };
+    let greatest = input.iter().copied().max().unwrap_or(0);
+    let exponential = |value: &i8| exponential(softmax, *value, greatest);
     let mut sum = I13F19::ZERO;
-    for term in input.iter().filter_map(|value| exponential(*value)) {
-        sum = sum.saturating_add(I13F19::from_bits(rounding_right_shift(term.to_bits(), 12)));
+    for term in input.iter().filter_map(exponential) {
+        sum = sum.saturating_add(summand(term));
     }
-    // The sum is 1 or more: the greatest value contributes e^0. It is `(1 + fraction) × 2^power`.
-    let headroom = sum.to_bits().leading_zeros();
-    let fraction = I1F31::from_bits((sum.to_bits().wrapping_shl(headroom)).wrapping_sub(i32::MIN));
-    let reciprocal = reciprocal_of_one_plus(fraction);
-    let power = 12u32.saturating_sub(headroom);
-    // Of 31 fraction bits, the output keeps as many as it has bits.
-    let (shift, least, greatest) = if bytes == 1 {
-        (power + 23, i8::MIN as i32, i8::MAX as i32)
-    } else {
-        (power + 15, i16::MIN as i32, i16::MAX as i32)
-    };
+    let share = Share::of(sum, bytes);
     for (to, value) in output.chunks_exact_mut(bytes.max(1)).zip(input) {
-        let quotient = exponential(*value).map_or(0, |term| {
+        set_value(to, share.quantized(exponential(value)));
+    }
+}
+
+/// e^(value − greatest), `None` where that is negligible.
+pub(crate) fn exponential(softmax: &Softmax, value: i8, greatest: i8) -> Option<I1F31> {
+    let difference = value as i32 - greatest as i32;
+    (difference >= softmax.difference_min).then(|| {
+        let scaled = softmax.multiplier.apply(difference);
+        exponential_of_negative(I6F26::from_bits(scaled))
+    })
+}
+
+/// An exponential as it goes into the sum, which saturates.
+pub(crate) fn summand(term: I1F31) -> I13F19 {
+    I13F19::from_bits(rounding_right_shift(term.to_bits(), 12))
+}
+
+/// What makes outputs of exponentials: the sum's reciprocal, and the output's type.
+pub(crate) struct Share {
+    reciprocal: I1F31,
+    shift: u32,
+    least: i32,
+    greatest: i32,
+}
+
+impl Share {
+    /// `sum` is 1 or more: the greatest value contributes e^0. Outputs have `bytes` bytes.
+    pub(crate) fn of(sum: I13F19, bytes: usize) -> Self {
+        // The sum is `(1 + fraction) × 2^power`.
+        let headroom = sum.to_bits().leading_zeros();
+        let fraction = I1F31::from_bits((sum.to_bits().wrapping_shl(headroom)).wrapping_sub(i32::MIN));
+        let power = 12u32.saturating_sub(headroom);
+        // Of 31 fraction bits, the output keeps as many as it has bits.
+        let (shift, least, greatest) = if bytes == 1 {
+            (power + 23, i8::MIN as i32, i8::MAX as i32)
+        } else {
+            (power + 15, i16::MIN as i32, i16::MAX as i32)
+        };
+        Self {
+            reciprocal: reciprocal_of_one_plus(fraction),
+            shift,
+            least,
+            greatest,
+        }
+    }
+
+    /// The output for an exponential.
+    pub(crate) fn quantized(&self, term: Option<I1F31>) -> i32 {
+        let quotient = term.map_or(0, |term| {
             // A shift beyond the width leaves nothing (TensorFlow Lite Micro stops the program there).
-            if shift > 31 {
+            if self.shift > 31 {
                 0
             } else {
-                rounding_right_shift(doubling_high_multiply(term.to_bits(), reciprocal), shift)
+                rounding_right_shift(
+                    doubling_high_multiply(term.to_bits(), self.reciprocal),
+                    self.shift,
+                )
             }
         });
-        set_value(to, quotient.saturating_add(least).max(least).min(greatest));
+        quotient
+            .saturating_add(self.least)
+            .max(self.least)
+            .min(self.greatest)
     }
 }
 

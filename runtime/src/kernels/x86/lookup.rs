@@ -53,21 +53,31 @@ pub(super) unsafe fn requantize<V: Vector>(requantize: &Requantize, input: &Rows
 #[inline(always)]
 unsafe fn look_up<V: Vector>(table: &[u8; 256], input: &Rows, output: &mut Band) {
     for (y, row) in output.rows_mut() {
-        let from = input.row(y);
-        let len = row.len().min(from.len());
-        for start in (0..len).step_by(V::BYTES) {
-            let left = (len - start).min(V::BYTES);
-            // SAFETY: `left` bytes from `start` on are read and written, which both rows have.
-            unsafe {
-                let from = from.as_ptr().cast::<u8>().add(start);
-                let to = row.as_mut_ptr().cast::<u8>().add(start);
-                if left == V::BYTES {
-                    V::load(from).lookup(table.as_ptr()).store(to);
-                } else {
-                    V::load_first(from, left)
-                        .lookup(table.as_ptr())
-                        .store_first(to, left);
-                }
+        // SAFETY: the caller's contract.
+        unsafe { look_up_row::<V>(table, input.row(y), row) };
+    }
+}
+
+/// Each value's entry of a table; the entry of the value q is number q + 128.
+///
+/// # Safety
+///
+/// The processor has `V`'s instruction set.
+#[inline(always)]
+pub(super) unsafe fn look_up_row<V: Vector>(table: &[u8; 256], from: &[i8], row: &mut [i8]) {
+    let len = row.len().min(from.len());
+    for start in (0..len).step_by(V::BYTES) {
+        let left = (len - start).min(V::BYTES);
+        // SAFETY: `left` bytes from `start` on are read and written, which both rows have.
+        unsafe {
+            let from = from.as_ptr().cast::<u8>().add(start);
+            let to = row.as_mut_ptr().cast::<u8>().add(start);
+            if left == V::BYTES {
+                V::load(from).lookup(table.as_ptr()).store(to);
+            } else {
+                V::load_first(from, left)
+                    .lookup(table.as_ptr())
+                    .store_first(to, left);
             }
         }
     }

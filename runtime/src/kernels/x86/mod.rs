@@ -6,7 +6,7 @@
 //! | [`AVX_VNNI`] | 256-bit vectors | four pairs of bytes a lane |
 //! | [`AVX512_VNNI`] | 512-bit vectors | four pairs of bytes a lane |
 //!
-//! One set of algorithms serves all three: `product`, `depthwise`, `elementwise`, `lookup`, `pool` and `requantize` are generic over a
+//! One set of algorithms serves all three: `product`, `depthwise`, `elementwise`, `lookup`, `pool`, `requantize` and `softmax` are generic over a
 //! `vector` type that `wide` and `narrow` implement, and all three read the same packed layouts. Operators in the plain
 //! layout, and operators without a kernel here, are left to the reference kernels.
 //!
@@ -25,6 +25,7 @@ mod narrow;
 mod pool;
 mod product;
 mod requantize;
+mod softmax;
 mod table;
 mod vector;
 mod wide;

@@ -307,11 +307,15 @@ impl Windows<'_> {
         // Where a piece begins in the input, and where it lies in the vector.
         let mut pieces = [(core::ptr::null::<u8>(), 0, 0); MAX_ROWS];
         let pieces = pieces.get_mut(..part.sources.len())?;
+        // Bytes from where the first column's piece begins to the end of its row: the least of all pieces.
+        let mut room = usize::MAX;
         for ((ky, source), piece) in (part.first..).zip(part.sources).zip(pieces.iter_mut()) {
             let row = ky * row_len;
             let (from, to) = (row.max(part.start), (row + row_len).min(part.end));
             source.get(..last * self.channels + row_len)?;
-            let at = source.as_ptr().cast::<u8>().wrapping_add(first + from - row);
+            let at = first + from - row;
+            room = room.min(source.len() - at);
+            let at = source.as_ptr().cast::<u8>().wrapping_add(at);
             *piece = (at, from - part.start, to - part.start);
         }
         // SAFETY: each column reads within its rows, up to the last column's end; the rest is the contract.
@@ -326,7 +330,30 @@ impl Windows<'_> {
                 }
                 return Some(());
             }
-            for i in 0..columns.len() {
+            // Pieces that follow each other are copied as short vectors, each over what the one before it has too much, as
+            // long as such vectors lie within the input's rows.
+            let short = <V::Half as Vector>::BYTES;
+            let mut end = 0;
+            let follow = pieces.iter().all(|(_, start, stop)| {
+                let follows = *start == end && start + short <= V::BYTES && stop - start <= short;
+                end = *stop;
+                follows
+            });
+            let copied = if follow && end == part.end - part.start {
+                columns.len().min((room + step).saturating_sub(short) / step)
+            } else {
+                0
+            };
+            let sign_short = V::Half::splat_8(SIGN);
+            for (from, start, _) in pieces.iter() {
+                let (mut from, mut to) = (*from, to.add(*start));
+                for _ in 0..copied {
+                    V::Half::load(from).xor(sign_short).store(to);
+                    from = from.wrapping_add(step);
+                    to = to.wrapping_add(CHUNK);
+                }
+            }
+            for i in copied..columns.len() {
                 let mut values = zero;
                 for (from, start, end) in pieces.iter() {
                     values = values.replace_between(from.add(i * step), *start, *end);

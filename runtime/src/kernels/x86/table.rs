@@ -2,10 +2,10 @@
 
 use super::narrow::{Narrow, Pairs, Vnni};
 use super::wide::Wide;
-use super::{depthwise, elementwise, lookup, pool, product};
+use super::{depthwise, elementwise, lookup, pool, product, softmax};
 use crate::kernels::{ElementKernels, Kernels, LinearKernels, reference};
 use crate::layout::{Layout, Target};
-use crate::operator::{Binary, Linear, Lookup, Mean, Pool, Requantize};
+use crate::operator::{Binary, Linear, Lookup, Mean, Pool, Requantize, Softmax};
 use crate::{Band, Rows};
 
 /// Declares the kernels of an instruction set and its table.
@@ -27,6 +27,7 @@ macro_rules! instruction_set {
             instruction_set!(@other $vector, [$($feature),*], max, pool, (pool: &Pool, input: &Rows));
             instruction_set!(@other $vector, [$($feature),*], average, pool, (pool: &Pool, input: &Rows));
             instruction_set!(@other $vector, [$($feature),*], mean, pool, (mean: &Mean, input: &Rows));
+            instruction_set!(@other $vector, [$($feature),*], softmax, softmax, (softmax: &Softmax, input: &Rows));
 
             /// Whether this machine has the instruction set.
             pub fn available() -> bool {
@@ -84,6 +85,7 @@ macro_rules! instruction_set {
                 ..reference::KERNELS.mean
             },
             lookup: Some($module::lookup),
+            softmax: Some($module::softmax),
             requantize: Some($module::requantize),
             ..reference::KERNELS
         };
