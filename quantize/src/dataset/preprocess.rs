@@ -9,7 +9,7 @@ use super::{DatasetError, ImageSize};
 /// The key of an ONNX model's `metadata_props` that holds a [`Preprocess`] as JSON.
 pub const METADATA_KEY: &str = "sepconv.preprocess";
 
-/// The preprocessing a network expects: resize to `height` × `width`, then `(pixel - mean) / std` for each channel.
+/// The preprocessing that a float network was trained with: resize to `height` × `width`, then `(pixel - mean) / std` for each channel.
 ///
 /// Pixels are 0 to 255; three channels are red, green, blue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,8 +80,8 @@ impl Preprocess {
         let Some(json) = metadata.get(METADATA_KEY) else {
             return Ok(None);
         };
-        let preprocess: Preprocess = serde_json::from_str(json)
-            .map_err(|error| DatasetError::Preprocess(format!("{METADATA_KEY} in the model: {error}")))?;
+        let preprocess: Preprocess =
+            serde_json::from_str(json).map_err(|error| DatasetError::Preprocess(error.to_string()))?;
         preprocess.check()?;
         Ok(Some(preprocess))
     }

@@ -18,6 +18,7 @@ pub use operator::{
 };
 pub use weights::{QuantizedWeights, Weights};
 
+use crate::dataset::Preprocess;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -144,25 +145,6 @@ pub struct Node {
     pub output: TensorId,
     /// Applied to every element of the result.
     pub clamp: Clamp,
-}
-
-/// How images become the network's input: `(pixel - mean[c]) / std[c]` with pixels in [0, 255], channels in the order
-/// RGB, or one grey channel.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Preprocess {
-    /// Rows of the network's input.
-    pub height: usize,
-    /// Columns of the network's input.
-    pub width: usize,
-    /// 3 for RGB, 1 for grey.
-    pub channels: usize,
-    /// Subtracted per channel, in pixel units.
-    pub mean: Vec<f32>,
-    /// Divided by per channel, in pixel units.
-    pub std: Vec<f32>,
-    /// Class names in output order; empty where unknown.
-    #[serde(default)]
-    pub classes: Vec<String>,
 }
 
 /// A float network with one input and one output.

@@ -1,5 +1,6 @@
 //! What can be wrong with a model.
 
+use crate::dataset::DatasetError;
 use std::io;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -114,9 +115,6 @@ pub enum OnnxError {
         output: String,
     },
     /// Metadata that cannot be understood.
-    #[error("metadata property \"sepconv.preprocess\": {problem}")]
-    Preprocess {
-        /// What is wrong.
-        problem: String,
-    },
+    #[error("metadata property \"sepconv.preprocess\": {0}")]
+    Preprocess(#[from] DatasetError),
 }

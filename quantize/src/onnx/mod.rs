@@ -38,13 +38,11 @@ mod tests;
 
 pub use error::OnnxError;
 
-use crate::graph::{Graph, Preprocess};
+use crate::dataset::Preprocess;
+use crate::graph::Graph;
 use prost::Message;
 use std::path::Path;
 use tract_onnx::pb::ModelProto;
-
-/// Metadata property under which preprocessing is stored, as JSON of [`Preprocess`].
-pub const PREPROCESS_KEY: &str = "sepconv.preprocess";
 
 /// Reads an ONNX file. Tensors stored outside the file are looked for in its folder.
 pub fn read(path: &Path) -> Result<Graph, OnnxError> {
@@ -80,22 +78,7 @@ fn decode(bytes: &[u8], folder: Option<&Path>) -> Result<Graph, OnnxError> {
 }
 
 fn preprocess(model: &ModelProto) -> Result<Option<Preprocess>, OnnxError> {
-    let Some(property) = model.metadata_props.iter().find(|p| p.key == PREPROCESS_KEY) else {
-        return Ok(None);
-    };
-    let fail = |problem: String| OnnxError::Preprocess { problem };
-    let found: Preprocess = serde_json::from_str(&property.value).map_err(|e| fail(e.to_string()))?;
-    for (name, values) in [("mean", &found.mean), ("std", &found.std)] {
-        if values.len() != found.channels {
-            return Err(fail(format!(
-                "{name} has {} values for {} channels",
-                values.len(),
-                found.channels
-            )));
-        }
-    }
-    if found.std.iter().any(|&s| !s.is_finite() || s == 0.0) {
-        return Err(fail("std must not hold 0".to_string()));
-    }
-    Ok(Some(found))
+    let properties = model.metadata_props.iter();
+    let properties = properties.map(|property| (property.key.clone(), property.value.clone()));
+    Ok(Preprocess::from_metadata(&properties.collect())?)
 }

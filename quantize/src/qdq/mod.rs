@@ -11,9 +11,9 @@ mod operators;
 #[cfg(test)]
 mod tests;
 
-use crate::graph;
+use crate::dataset::Preprocess;
+use crate::dataset::preprocess::METADATA_KEY;
 use crate::network::{Network, Tensor};
-use crate::onnx::PREPROCESS_KEY;
 use model::{Model, floats, integers};
 use prost::Message;
 use sepconv::{Element, Shape};
@@ -68,7 +68,7 @@ pub fn to_bytes(network: &Network) -> Result<Vec<u8>, QdqError> {
     model.node("Identity", &[&last], "output", vec![]);
     model.output("output", &dimensions(output.shape));
     let metadata = preprocess(network).map(|value| StringStringEntryProto {
-        key: PREPROCESS_KEY.into(),
+        key: METADATA_KEY.into(),
         value,
     });
     Ok(model.finish(metadata).encode_to_vec())
@@ -142,13 +142,13 @@ fn preprocess(network: &Network) -> Option<String> {
         return None;
     }
     let spread = |values: &[f32]| values.iter().copied().cycle().take(channels).collect();
-    let preprocess = graph::Preprocess {
-        height: shape.height as usize,
-        width: shape.width as usize,
-        channels,
+    let preprocess = Preprocess {
+        height: shape.height,
+        width: shape.width,
+        channels: shape.channels,
         mean: spread(&known.mean),
         std: spread(&known.std),
         classes: network.metadata.classes.clone(),
     };
-    serde_json::to_string(&preprocess).ok()
+    Some(preprocess.to_json())
 }

@@ -227,7 +227,7 @@ fn preprocessing_is_read_from_metadata() {
     let found = model.import().preprocess.expect("it is there");
     assert_eq!((found.height, found.std[2], &found.classes[1][..]), (6, 3.0, "b"));
     model.proto.metadata_props = vec![property(&json.replace("[1,2,3]", "[1,2]"))];
-    assert!(model.refusal().contains("std has 2 values for 3 channels"));
+    assert!(model.refusal().contains("2 standard deviations for 3 channels"));
     model.proto.metadata_props = vec![property("{")];
     assert!(model.refusal().contains("sepconv.preprocess"));
 }
