@@ -372,8 +372,13 @@ fn network(arguments: &Arguments, bytes: &[u8], bar: &ProgressBar) -> Result<Mad
         bar.set_message(what.to_string());
         bar.set_position((share * 100.0) as u64);
     };
-    let quantized = recipe::quantize(&graph, &inputs, arguments.method(), recipe, metadata, &progress)
+    let mut quantized = recipe::quantize(&graph, &inputs, arguments.method(), recipe, metadata, &progress)
         .map_err(|error| wrong(&error))?;
+    if let RecipeName::Best = arguments.recipe {
+        let kept = quantized.trials.iter().filter(|trial| trial.kept);
+        let kept: Vec<&str> = kept.map(|trial| trial.technique.as_str()).collect();
+        quantized.network.metadata.settings += &format!("; kept: {}", kept.join(", "));
+    }
     Ok(Made {
         network: quantized.network,
         trials: quantized.trials,

@@ -10,7 +10,9 @@ fn a_network_is_quantized_and_says_where_it_comes_from() {
     let shown = json(["inspect", text(&model)]);
     let metadata = &shown["metadata"];
     assert_eq!(metadata["source"], "micro-xception.onnx");
-    assert_eq!(metadata["source_sha256"].as_str().map(str::len), Some(64));
+    // `sha256sum models/micro-xception.onnx`
+    let digest = "1b48d291ad99f6a8b200e5f54834891da41e20895f1be6ea51c8ab648754480c";
+    assert_eq!(metadata["source_sha256"], digest);
     assert!(metadata["tool"].as_str().unwrap().starts_with("sepconv "));
     let settings = metadata["settings"].as_str().unwrap();
     assert!(
@@ -23,6 +25,16 @@ fn a_network_is_quantized_and_says_where_it_comes_from() {
     for what in ["micro-xception.onnx", "Mse", "0, 1, 2"] {
         assert!(people.contains(what), "{what} is not in {people}");
     }
+}
+
+#[test]
+fn a_model_tells_what_the_best_recipe_kept() {
+    let place = Place::new();
+    let model = digits(&place, &["--images", "12", "--recipe", "best"]);
+    let shown = json(["inspect", text(&model)]);
+    let settings = shown["metadata"]["settings"].as_str().unwrap();
+    let kept = settings.split_once("12 calibration images; kept: ");
+    assert!(kept.is_some_and(|(_, kept)| !kept.is_empty()), "{settings}");
 }
 
 #[test]
