@@ -1,4 +1,4 @@
-//! How much memory a linked program takes.
+//! How much memory a linked program takes, and what a ROM that holds it holds.
 
 use object::read::elf::{ElfFile32, ElfFile64, FileHeader, ProgramHeader};
 
@@ -55,6 +55,31 @@ fn of_segments<Elf: FileHeader>(
         ram = ram.max(end_in(memory.ram, lives_at, lives));
     }
     Usage { flash, ram }
+}
+
+/// The content of a ROM of so many bytes that ends at 4 GiB, with a 64-bit ELF program in it; all else is 0.
+///
+/// # Errors
+///
+/// What is wrong with the file.
+pub fn rom(file: &[u8], len: usize) -> Result<Vec<u8>, String> {
+    let elf = ElfFile64::<object::Endianness>::parse(file).map_err(|error| error.to_string())?;
+    let mut rom = vec![0; len];
+    let start = (1 << 32) - len as u64;
+    for header in elf.elf_program_headers() {
+        let data = header
+            .data(elf.endian(), file)
+            .map_err(|()| "a segment that is not in the file")?;
+        if header.p_type(elf.endian()) != object::elf::PT_LOAD || data.is_empty() {
+            continue;
+        }
+        let at = header.p_paddr(elf.endian()).wrapping_sub(start) as usize;
+        let place = at.checked_add(data.len()).and_then(|end| rom.get_mut(at..end));
+        place
+            .ok_or("a segment that is not in the ROM")?
+            .copy_from_slice(data);
+    }
+    Ok(rom)
 }
 
 /// How far into a region a block reaches; 0 if it is elsewhere.
@@ -117,5 +142,6 @@ mod tests {
     #[test]
     fn other_files_are_refused() {
         assert!(usage(b"#!/bin/sh\n", &MEMORY).is_err());
+        assert!(rom(b"#!/bin/sh\n", 16).is_err());
     }
 }

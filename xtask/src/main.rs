@@ -1,5 +1,5 @@
 //! Development tasks of sepconv: `cargo xtask doctor`, `demo`, `test`, `icount`, `flash`, `runtime-size`,
-//! `peers`, `accuracy`, `qdq`.
+//! `emulated-pc`, `peers`, `accuracy`, `qdq`.
 //!
 //! Every task is a module of [`tasks`]. This program depends on little, so that it builds in seconds on a machine that
 //! has nothing else yet; what tasks need beyond Rust is listed and installed by [`provision`].
@@ -53,6 +53,8 @@ enum Task {
     Memory(tasks::memory::Arguments),
     /// Run the runtime under AddressSanitizer, valgrind and the fuzzer.
     Sanitize(tasks::sanitize::Arguments),
+    /// Compare x86-64 kernels with the specification on emulated processors that have AVX-VNNI, AVX-512 and AMX.
+    EmulatedPc(tasks::emulated_pc::Arguments),
     /// Measure the flash that the runtime takes for each of some models.
     RuntimeSize(tasks::runtime_size::Arguments),
     /// Measure accuracy: floating point, and int8 by each recipe.
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         Task::Flash(arguments) => tasks::flash::run(&arguments),
         Task::Memory(arguments) => tasks::memory::run(&arguments),
         Task::Sanitize(arguments) => tasks::sanitize::run(&arguments),
+        Task::EmulatedPc(arguments) => tasks::emulated_pc::run(&arguments),
         Task::RuntimeSize(arguments) => tasks::runtime_size::run(&arguments),
         Task::Accuracy(arguments) => tasks::accuracy::run(&arguments),
         Task::Peers(arguments) => tasks::peers::run(&arguments),

@@ -55,6 +55,47 @@ pub fn check(kernels: &Kernels, seed: u32, count: u32) -> Result<usize, Differen
     Ok(packed)
 }
 
+/// Compares a table with the specification on pointwise convolutions of every small number of pixels, output channels and
+/// inputs, so that every remainder of a tile occurs, and on some that take many tiles. Returns how many were compared in a
+/// packed layout. Takes about a megabyte of memory.
+///
+/// ```
+/// use sepconv::kernels::{best, equality};
+/// let packed = equality::check_remainders(best(), 1).expect("kernels equal the specification");
+/// println!("{packed} operators in a packed layout");
+/// ```
+///
+/// # Errors
+///
+/// [`Difference`] on the first operator that differs.
+pub fn check_remainders(kernels: &Kernels, seed: u32) -> Result<usize, Difference> {
+    // Each dimension runs through all its values while the others, at strides without common divisors, run through theirs.
+    let steps = (0..2 * 130).map(|i| (i * 7 % 33 + 1, i * 11 % 65 + 1, i % 130 + 1));
+    let large = [
+        (33, 728, 130),
+        (65, 33, 728),
+        (49, 65, 728),
+        (1, 728, 64),
+        // More pixels than are prepared at a time.
+        (4800, 17, 5),
+        (400, 40, 700),
+    ];
+    let mut packed = 0;
+    for (number, (pixels, channels, depth)) in steps.chain(large).enumerate() {
+        let shape = LinearShape {
+            kind: Kind::Pointwise,
+            window: Window::UNIT,
+            element: Element::Int8,
+            weight_bits: 8,
+            input: Shape::new(1, pixels, depth),
+            output: Shape::new(1, pixels, channels),
+        };
+        let seed = seed ^ (number as u32).wrapping_mul(0x9e37_79b9);
+        packed += compare(kernels, &shape, seed)? as usize;
+    }
+    Ok(packed)
+}
+
 /// Compares a table with the specification on one operator whose values `seed` decides. Returns whether it was packed.
 ///
 /// ```

@@ -3,6 +3,7 @@
 //! The commands that `doctor` shows are the very ones that `demo` and `test` run.
 
 mod apt;
+pub mod bochs;
 pub mod cargo_tools;
 pub mod qemu;
 pub mod rust;
@@ -65,6 +66,9 @@ pub const USER_MODE: &[Requirement] = &[
     rust::GCC_AARCH64,
     rust::GCC_ARM,
 ];
+
+/// What the comparison of kernels on emulated x86-64 processors needs: installed for it where that is possible.
+pub const EMULATED_PC: &[Requirement] = &[bochs::BOCHS];
 
 /// Makes sure that the requirements are met, installing what is missing.
 ///

@@ -17,6 +17,7 @@ pub fn run(_arguments: &Arguments) -> Result<(), Error> {
     println!("\nuseful, but needed by nothing:");
     let mut missing_optional = list(provision::OPTIONAL);
     missing_optional.extend(list(provision::USER_MODE));
+    missing_optional.extend(list(provision::EMULATED_PC));
     if !missing_optional.is_empty() {
         println!("\n{}", missing_optional.join("\n"));
     }

@@ -4,6 +4,7 @@ pub mod accuracy;
 pub mod conformance;
 pub mod demo;
 pub mod doctor;
+pub mod emulated_pc;
 pub mod flash;
 pub mod icount;
 pub mod memory;

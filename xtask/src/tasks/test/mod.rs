@@ -11,7 +11,7 @@ use crate::command;
 use crate::error::Error;
 use crate::provision::{self, Status, torch};
 use crate::sepconv;
-use crate::tasks::{conformance, qdq};
+use crate::tasks::{conformance, emulated_pc, qdq};
 use crate::workspace::{cargo, root, tool};
 
 /// Arguments of `test`.
@@ -160,7 +160,24 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     });
     firmware::check(&mut outcome);
     user_mode::check(&mut outcome);
+    check_on_emulated_pc(&mut outcome);
     conclude(outcome)
+}
+
+fn check_on_emulated_pc(outcome: &mut Outcome) {
+    if let Err(error) = emulated_pc::install() {
+        let reason = error.to_string();
+        let reason = reason.lines().nth(1).unwrap_or_default().trim().to_string();
+        outcome
+            .left_out
+            .push(format!("kernels of emulated x86-64 processors: {reason}"));
+        return;
+    }
+    for processor in emulated_pc::PROCESSORS {
+        outcome.check(&format!("kernels on an emulated {}", processor.model), || {
+            emulated_pc::compare(processor)
+        });
+    }
 }
 
 /// The crates that are built for this machine.

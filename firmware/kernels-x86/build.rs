@@ -1,0 +1,17 @@
+//! Links the program as the content of a ROM.
+
+fn main() {
+    println!("cargo::rerun-if-changed=rom.x");
+    for argument in [
+        "-nostartfiles",
+        "-nostdlib",
+        "-static",
+        "-no-pie",
+        "-Wl,--build-id=none",
+        "-Trom.x",
+    ] {
+        println!("cargo::rustc-link-arg={argument}");
+    }
+    let folder = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
+    println!("cargo::rustc-link-search={folder}");
+}

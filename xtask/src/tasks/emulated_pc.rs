@@ -1,0 +1,154 @@
+//! `cargo xtask emulated-pc`: x86-64 kernels against the specification, on emulated processors with instruction sets that
+//! this machine may lack.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::command::{self, output_within};
+use crate::elf;
+use crate::error::Error;
+use crate::provision::{self, bochs, rust::CrossCompiler};
+use crate::workspace::{root, target};
+
+/// The program is built for Linux's conventions, but runs without it.
+pub const TRIPLE: &str = "x86_64-unknown-linux-gnu";
+/// The package of the program, in the firmware's workspace.
+pub const PACKAGE: &str = "kernel-tests-x86";
+
+/// Bytes of the ROM that the program is linked for.
+const ROM_LEN: usize = 2 << 20;
+/// It takes seconds, unless it hangs.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// A processor that Bochs emulates.
+pub struct Processor {
+    /// Bochs's name of it.
+    pub model: &'static str,
+    /// What the compiler may use.
+    features: &'static str,
+    /// The tables of kernels that it must have.
+    tables: &'static [&'static str],
+}
+
+/// Together they have every instruction set.
+pub const PROCESSORS: &[Processor] = &[
+    Processor {
+        model: "arrow_lake",
+        features: "+avx2,+avxvnni",
+        tables: &["avx2", "avxvnni"],
+    },
+    Processor {
+        model: "sapphire_rapids",
+        features: "+avx2,+avxvnni,+avx512f,+avx512bw,+avx512dq,+avx512vl,+avx512vnni",
+        tables: &["avx2", "avxvnni", "avx512vnni"],
+    },
+];
+
+/// Arguments of `emulated-pc`.
+#[derive(clap::Args)]
+pub struct Arguments {}
+
+/// Compares the kernels of every processor's tables with the specification.
+///
+/// # Errors
+///
+/// [`Error::Failed`] if a kernel differs, [`Error::Environment`] if there is no emulator and it cannot be installed.
+pub fn run(_arguments: &Arguments) -> Result<(), Error> {
+    install()?;
+    PROCESSORS.iter().try_for_each(compare)
+}
+
+/// Installs the emulator, if it is not there.
+///
+/// # Errors
+///
+/// [`Error::Environment`] if it cannot be installed.
+pub fn install() -> Result<(), Error> {
+    provision::ensure(&provision::EMULATED_PC.iter().collect::<Vec<_>>())
+}
+
+/// Every table of kernels that a processor has equals the specification.
+///
+/// # Errors
+///
+/// [`Error::Failed`] if it does not.
+pub fn compare(processor: &Processor) -> Result<(), Error> {
+    let folder = target().join("emulated-pc").join(processor.model);
+    let rom = elf::rom(&build(processor, &folder)?, ROM_LEN).map_err(Error::Failed)?;
+    let cannot = |error: std::io::Error| Error::Environment(format!("{}: {error}", folder.display()));
+    let file = |name: &str| folder.join(name);
+    let serial = file("serial.txt");
+    let _ = fs::remove_file(&serial);
+    fs::write(file("rom.bin"), rom).map_err(cannot)?;
+    // Bochs insists on a graphics adapter with a ROM; this one does nothing.
+    fs::write(file("graphics.bin"), [0; 512]).map_err(cannot)?;
+    fs::write(file("bochsrc"), configuration(processor, &folder)).map_err(cannot)?;
+
+    let mut run = bochs::bochs();
+    run.arg("-q").arg("-f").arg(file("bochsrc"));
+    let (output, ended) = output_within(&mut run, LIMIT)?;
+    let text = fs::read(&serial).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    eprint!("{text}");
+    if !text.ends_with("ended well\n") {
+        let how = if ended { "ended" } else { "did not end" };
+        let complaints = String::from_utf8_lossy(&output.stderr);
+        return Err(Error::Failed(format!(
+            "`{}` {how}\n{text}{complaints}",
+            command::display(&run)
+        )));
+    }
+    let equal = |table: &str| {
+        text.lines()
+            .any(|line| line.starts_with(&format!("{table}: ")) && line.ends_with(EQUAL))
+    };
+    match processor.tables.iter().find(|table| !equal(table)) {
+        None => Ok(()),
+        Some(table) => Err(Error::Failed(format!("{} did not run {table}", processor.model))),
+    }
+}
+
+/// What the program says of a table that gives the specification's bits.
+const EQUAL: &str = " packed operators are equal";
+
+/// Builds the program and returns it.
+fn build(processor: &Processor, folder: &Path) -> Result<Vec<u8>, Error> {
+    let compiler = CrossCompiler::for_target(TRIPLE)
+        .ok_or_else(|| Error::Environment(format!("no compiler for {TRIPLE}")))?;
+    let flags = [
+        "-Crelocation-model=static".to_string(),
+        format!("-Ctarget-feature={}", processor.features),
+    ];
+    let mut build = compiler.cargo("build", TRIPLE, &flags);
+    build
+        .current_dir(root().join("firmware"))
+        .args([
+            "--release",
+            "--locked",
+            "--quiet",
+            "--package",
+            PACKAGE,
+            "--target-dir",
+        ])
+        .arg(folder);
+    command::run(&mut build)?;
+    let program = folder.join(TRIPLE).join("release").join(PACKAGE);
+    fs::read(&program).map_err(|error| Error::Failed(format!("{}: {error}", program.display())))
+}
+
+fn configuration(processor: &Processor, folder: &Path) -> String {
+    let folder = folder.display();
+    format!(
+        "cpu: model={}, count=1, ips=100000000, reset_on_triple_fault=0\n\
+         memory: guest=64, host=64\n\
+         romimage: file={folder}/rom.bin\n\
+         vgaromimage: file={folder}/graphics.bin\n\
+         com1: enabled=1, mode=file, dev={folder}/serial.txt\n\
+         display_library: rfb, options=\"timeout=0\"\n\
+         clock: sync=none\n\
+         log: {folder}/bochs.log\n\
+         panic: action=fatal\n",
+        processor.model
+    )
+}
