@@ -7,6 +7,7 @@ pub mod convert;
 pub mod dataset;
 pub mod evaluate;
 pub mod float;
+pub mod four_bits;
 pub mod graph;
 pub mod inference;
 pub mod network;

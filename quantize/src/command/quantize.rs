@@ -18,7 +18,7 @@ use sepconv_quantize::recipe::{self, Recipe, Trial};
 use sepconv_quantize::report::{Report, activations};
 use sepconv_quantize::summary::Summary;
 use sepconv_quantize::tflite::TfliteError;
-use sepconv_quantize::{constant_channels, convert, onnx, qdq, rewrite, tflite, write};
+use sepconv_quantize::{constant_channels, convert, four_bits, onnx, qdq, rewrite, tflite, write};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -74,6 +74,10 @@ pub struct Arguments {
     /// By how much the arena may grow beyond its smallest size where that saves time.
     #[arg(long, value_name = "PERCENT", default_value = "10", value_parser = clap::value_parser!(u32).range(..=1000))]
     arena_growth: u32,
+    /// Give weights 4 bits, in the layers that lose least by it, until the file has at most so many bytes. Microcontrollers
+    /// run these layers without kernels of their own, and so more slowly.
+    #[arg(long, value_name = "BYTES", requires = "calibrate")]
+    max_flash: Option<usize>,
     /// Keep the channels of an int8 source that no input can change. They are left out otherwise: the outputs are the same.
     #[arg(long)]
     keep_channels: bool,
@@ -129,7 +133,7 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
     let bar = progress_bar(as_json);
     let Made {
         mut network,
-        trials,
+        mut trials,
         float,
     } = network(arguments, &bytes, &bar)?;
     if float.is_none() && !arguments.keep_channels {
@@ -137,6 +141,16 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
         if dropped > 0 {
             network.metadata.settings += &format!(", without {dropped} channels that no input can change");
         }
+    }
+    if let (Some(wanted), Some(images)) = (arguments.max_flash, &arguments.calibrate) {
+        let shape = network.tensors[network.input].shape;
+        let preprocess = network.metadata.preprocess.clone();
+        let read = || Samples::calibration(images, preprocess.as_ref(), shape, arguments.images as usize);
+        let inputs = match &float {
+            Some(float) => float.inputs.clone(),
+            None => read()?.all_real(),
+        };
+        trials.extend(shrink(arguments, &mut network, &inputs, wanted, &bar)?);
     }
     bar.set_message("planning memory");
     let (options, target) = arguments.plan();
@@ -213,6 +227,32 @@ impl Arguments {
             MethodName::Entropy => Method::Entropy,
         }
     }
+}
+
+/// Gives weights 4 bits until the file is small enough.
+fn shrink(
+    arguments: &Arguments,
+    network: &mut Network,
+    inputs: &[Vec<f32>],
+    wanted: usize,
+    bar: &ProgressBar,
+) -> Result<Option<Trial>, Failure> {
+    bar.set_message("weights of 4 bits");
+    let (options, target) = arguments.plan();
+    let size =
+        |network: &Network| Ok(write::to_bytes(network, &plan::plan(network, &options), target)?.len());
+    let progress = |share: f32| bar.set_position((share * 100.0) as u64);
+    let shrunken = four_bits::shrink(network, inputs, wanted, &size, &progress)
+        .map_err(|error| Failure::input(&arguments.source, error))?;
+    Ok(shrunken.map(|shrunken| {
+        let technique = format!("weights of 4 bits in {} layers", shrunken.layers.len());
+        network.metadata.settings += &format!(", {technique}");
+        Trial {
+            technique,
+            fidelity: shrunken.fidelity,
+            kept: true,
+        }
+    }))
 }
 
 /// The module that includes a model's file, which lies in the same folder.

@@ -38,6 +38,33 @@ fn a_model_tells_what_the_best_recipe_kept() {
 }
 
 #[test]
+fn weights_get_4_bits_until_the_file_is_small_enough() {
+    let place = Place::new();
+    let images = workspace("host-train/data");
+    let model = digits(&place, &["--max-flash", "50000"]);
+    let shown = json(["inspect", text(&model)]);
+    assert!(shown["flash_bytes"].as_u64().unwrap() <= 50_000);
+    let settings = shown["metadata"]["settings"].as_str().unwrap();
+    assert!(settings.contains("weights of 4 bits in"), "{settings}");
+    assert!(table(["inspect", text(&model)]).contains("(int4)"));
+    let top1 = json(["eval", text(&model), "--images", &images])["top1"].as_f64();
+    assert!(top1.unwrap() > 0.97, "{top1:?}");
+    // A network that is in integers already.
+    let (qdq, again) = (place.path("qdq.onnx"), place.path("again.sepc"));
+    digits(&place, &["--qdq", text(&qdq)]);
+    let shrink = |bytes: &'static str| {
+        let source = ["quantize", text(&qdq), "--calibrate", &images, "-o", text(&again)];
+        [&source[..], &["--max-flash", bytes]]
+            .concat()
+            .iter()
+            .map(|word| word.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert!(json(shrink("55000"))["flash_bytes"].as_u64().unwrap() <= 55_000);
+    fails(shrink("10000"), 1, "weights of 4 bits in all layers, not 10000");
+}
+
+#[test]
 fn equal_settings_give_equal_files() {
     let (first, second) = (Place::new(), Place::new());
     let files = [&first, &second].map(|place| std::fs::read(digits(place, &["--images", "20"])).unwrap());
