@@ -132,11 +132,14 @@ fn linear(network: &Network, node: usize) -> Option<&Linear> {
     }
 }
 
-/// Whether a node has weights of 8 bits beside activations of 8 bits: others have no form with 4.
+/// Whether a node has weights of 8 bits beside activations of 8 bits (others have no form with 4), and multipliers that
+/// stay at most 1: greater ones shift sums to the left, and could lose bits.
 fn can_shrink(network: &Network, node: usize) -> bool {
     let narrow = |tensor: TensorId| network.tensors[tensor].element == Element::Int8;
     let (input, output) = (network.nodes[node].inputs[0], network.nodes[node].output);
-    linear(network, node).is_some_and(|linear| linear.weight_bits == 8) && narrow(input) && narrow(output)
+    let fits = |multiplier: &Multiplier| multiplier.to_real() * 128.0 / GREATEST <= 1.0;
+    let has_form = |linear: &Linear| linear.weight_bits == 8 && linear.multipliers.iter().all(fits);
+    linear(network, node).is_some_and(has_form) && narrow(input) && narrow(output)
 }
 
 /// The network's outputs as real numbers.
@@ -227,7 +230,7 @@ fn shrink_layer(network: &mut Network, node: usize, activations: &Activations) {
             linear.weights[place(tap)] = value as i8;
         }
         let multiplier = Multiplier::from_real(linear.multipliers[channel].to_real() * step);
-        linear.multipliers[channel] = multiplier.expect("at most eighteen times a multiplier of the network");
+        linear.multipliers[channel] = multiplier.expect("it is at most 1");
         linear.bias[channel] = ((linear.bias[channel] as f64 + shift) / step).round() as i64;
     }
     linear.weight_bits = 4;
@@ -248,7 +251,8 @@ fn best_step(weights: &[f64], meets: &dyn Fn(usize) -> (f64, f64)) -> f64 {
     if widest == 0.0 {
         return 1.0;
     }
-    let steps = SHARES.map(|share| widest * f64::from(share) / 100.0 / GREATEST);
+    // Weights are whole already: smaller steps than one only let biases grow.
+    let steps = SHARES.map(|share| (widest * f64::from(share) / 100.0 / GREATEST).max(1.0));
     let loss = |step: f64| -> f64 {
         let weights = weights.iter().enumerate();
         let error =
@@ -309,6 +313,7 @@ mod tests {
     fn a_step_clips_what_meets_little() {
         let even = |_: usize| (0.0, 1.0);
         assert_eq!(best_step(&[7.0, -3.0, 1.0], &even), 1.0);
+        assert_eq!(best_step(&[2.0, -3.0, 1.0], &even), 1.0);
         assert_eq!(best_step(&[0.0, 0.0], &even), 1.0);
         let little = |tap: usize| (0.0, if tap == 0 { 1e-9 } else { 1.0 });
         assert!(best_step(&[127.0, -60.0, 33.0, 47.0], &little) < 0.9 * 127.0 / 7.0);
