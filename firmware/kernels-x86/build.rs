@@ -2,6 +2,7 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=rom.x");
+    println!("cargo::rustc-check-cfg=cfg(sepconv_tdpbusd, values(\"software\"))");
     for argument in [
         "-nostartfiles",
         "-nostdlib",

@@ -96,7 +96,7 @@ start_64:
     call main
     ud2
 
-# Linux's part: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) succeeds, all else is EINVAL.
+# Linux's part: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) is answered as `main` says, all else with EINVAL.
 system_call:
     cmp $158, %rax
     jne 1f
@@ -104,11 +104,18 @@ system_call:
     jne 1f
     cmp $18, %rsi
     jne 1f
-    xor %eax, %eax
+    mov permission_for_tiles, %rax
     jmp *%rcx
 1:  mov $-22, %rax
     jmp *%rcx
 
+    .section .data.permission, "aw"
+    .balign 8
+    .globl permission_for_tiles
+permission_for_tiles:
+    .quad -95                           # EOPNOTSUPP
+
+    .section .text.library, "ax"
 # What the compiler expects of a C library.
     .globl memcpy, memmove, memset, memcmp, bcmp
 memmove:

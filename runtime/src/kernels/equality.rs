@@ -26,6 +26,21 @@ pub struct Difference {
     pub first: (usize, i8, i8),
 }
 
+/// Which values of weights are drawn.
+///
+/// ```
+/// use sepconv::kernels::equality::{Weights, check_remainders};
+/// use sepconv::kernels::reference;
+/// assert!(check_remainders(&reference::KERNELS, 1, Weights::NotNegative).is_ok());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weights {
+    /// All from −128 to 127.
+    All,
+    /// Those from 0 to 127: for emulators that take weights as unsigned.
+    NotNegative,
+}
+
 /// Compares a table with the specification on `count` operators of each kind, with int8 activations and weights. Returns
 /// how many operators were compared in a packed layout.
 ///
@@ -61,14 +76,15 @@ pub fn check(kernels: &Kernels, seed: u32, count: u32) -> Result<usize, Differen
 ///
 /// ```
 /// use sepconv::kernels::{best, equality};
-/// let packed = equality::check_remainders(best(), 1).expect("kernels equal the specification");
+/// use sepconv::kernels::equality::Weights;
+/// let packed = equality::check_remainders(best(), 1, Weights::All).expect("kernels equal the specification");
 /// println!("{packed} operators in a packed layout");
 /// ```
 ///
 /// # Errors
 ///
 /// [`Difference`] on the first operator that differs.
-pub fn check_remainders(kernels: &Kernels, seed: u32) -> Result<usize, Difference> {
+pub fn check_remainders(kernels: &Kernels, seed: u32, weights: Weights) -> Result<usize, Difference> {
     // Each dimension runs through all its values while the others, at strides without common divisors, run through theirs.
     let steps = (0..2 * 130).map(|i| (i * 7 % 33 + 1, i * 11 % 65 + 1, i % 130 + 1));
     let large = [
@@ -91,7 +107,7 @@ pub fn check_remainders(kernels: &Kernels, seed: u32) -> Result<usize, Differenc
             output: Shape::new(1, pixels, channels),
         };
         let seed = seed ^ (number as u32).wrapping_mul(0x9e37_79b9);
-        packed += compare(kernels, &shape, seed)? as usize;
+        packed += compare_with(kernels, &shape, seed, weights)? as usize;
     }
     Ok(packed)
 }
@@ -117,8 +133,21 @@ pub fn check_remainders(kernels: &Kernels, seed: u32) -> Result<usize, Differenc
 ///
 /// [`Difference`] if any band of rows differs.
 pub fn compare(kernels: &Kernels, shape: &LinearShape, seed: u32) -> Result<bool, Difference> {
+    compare_with(kernels, shape, seed, Weights::All)
+}
+
+/// As [`compare`], with weights of some values only.
+fn compare_with(
+    kernels: &Kernels,
+    shape: &LinearShape,
+    seed: u32,
+    weights: Weights,
+) -> Result<bool, Difference> {
     let mut random = Random::new(seed);
-    let constants = Constants::random(shape, &mut random);
+    let mut constants = Constants::random(shape, &mut random);
+    if weights == Weights::NotNegative {
+        constants.weights.iter_mut().for_each(|weight| *weight &= 127);
+    }
     let linear = constants.linear(shape);
     let layout = kernels.target.layout(shape);
     let block = pack_operator(layout, &linear, shape).map(|block| AlignedVec::copy_of(&block));

@@ -221,6 +221,8 @@ pub static ALL: &[&Kernels] = &[
     &x86::AVX_VNNI,
     #[cfg(target_arch = "x86_64")]
     &x86::AVX512_VNNI,
+    #[cfg(target_arch = "x86_64")]
+    &x86::AMX,
 ];
 
 /// The best table that this machine can run.

@@ -299,6 +299,7 @@ fn onednn_name(isa: &str) -> Option<&'static str> {
         "avx2" => Some("AVX2"),
         "avxvnni" => Some("AVX2_VNNI"),
         "avx512vnni" => Some("AVX512_CORE_VNNI"),
+        "amx" => Some("AVX512_CORE_AMX"),
         _ => None,
     }
 }

@@ -1,23 +1,25 @@
-//! Kernels for x86-64: AVX2, AVX-VNNI, AVX-512 VNNI.
+//! Kernels for x86-64: AVX2, AVX-VNNI, AVX-512 VNNI, AMX.
 //!
 //! | table | instruction set | products |
 //! |---|---|---|
 //! | [`AVX2`] | 256-bit vectors | pairs of 16-bit numbers |
 //! | [`AVX_VNNI`] | 256-bit vectors | four pairs of bytes a lane |
 //! | [`AVX512_VNNI`] | 512-bit vectors | four pairs of bytes a lane |
+//! | [`AMX`] | tiles of 16 rows of 64 bytes | 16 × 16 × 64 bytes an instruction |
 //!
-//! One set of algorithms serves all three: `product`, `depthwise`, `elementwise`, `lookup`, `pool`, `requantize` and `softmax` are generic over a
-//! `vector` type that `wide` and `narrow` implement, and all three read the same packed layouts. Operators in the plain
-//! layout, and operators without a kernel here, are left to the reference kernels.
+//! One set of algorithms serves all: `product`, `depthwise`, `elementwise`, `lookup`, `pool`, `requantize` and `softmax` are generic over a
+//! `vector` type that `wide` and `narrow` implement, and all read the same packed layouts. Operators in the plain
+//! layout, and operators without a kernel here, are left to the reference kernels. AMX only multiplies (`amx`).
 //!
 //! ```
-//! use sepconv::kernels::x86::{AVX_VNNI, AVX2, AVX512_VNNI};
-//! for table in [&AVX2, &AVX_VNNI, &AVX512_VNNI] {
+//! use sepconv::kernels::x86::{AMX, AVX_VNNI, AVX2, AVX512_VNNI};
+//! for table in [&AVX2, &AVX_VNNI, &AVX512_VNNI, &AMX] {
 //!     println!("{}: {}", table.name, (table.available)());
 //! }
 //! ```
 #![allow(unsafe_code)]
 
+mod amx;
 mod depthwise;
 mod elementwise;
 mod lookup;
@@ -30,4 +32,4 @@ mod table;
 mod vector;
 mod wide;
 
-pub use table::{AVX_VNNI, AVX2, AVX512_VNNI};
+pub use table::{AMX, AVX_VNNI, AVX2, AVX512_VNNI};

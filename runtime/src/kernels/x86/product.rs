@@ -6,6 +6,7 @@
 //! all of a tile's addresses are one pointer and a constant. A panel of weights is used for all tiles of a block before
 //! the next is read.
 
+use super::amx;
 use super::requantize::{ANY, CLAMPED, Output, SIGNED, Scales};
 use super::vector::Vector;
 use crate::layout::x86::{GROUP, GroupConstants, MAX_KERNEL};
@@ -27,13 +28,13 @@ const OVERLAP_DEPTH: usize = 512;
 /// What makes a signed byte unsigned.
 const SIGN: i8 = -128;
 
-/// Rows of a pointwise convolution.
+/// Rows of a pointwise convolution; `MATRIX` says that [`amx`] may multiply.
 ///
 /// # Safety
 ///
-/// The processor has `V`'s instruction set.
+/// The processor has `V`'s instruction set, and AMX for `MATRIX`.
 #[inline(always)]
-pub(super) unsafe fn pointwise<V: Vector>(
+pub(super) unsafe fn pointwise<V: Vector, const MATRIX: bool>(
     linear: &Linear,
     input: &Rows,
     output: &mut Band,
@@ -56,7 +57,7 @@ pub(super) unsafe fn pointwise<V: Vector>(
                 },
                 input.element,
             );
-            product::<V, _>(
+            product::<V, _, MATRIX>(
                 linear,
                 depth,
                 (0, pixels),
@@ -66,7 +67,7 @@ pub(super) unsafe fn pointwise<V: Vector>(
             );
         } else {
             let rows = (output.first_row, width);
-            product::<V, _>(linear, depth, rows, output, scratch, Pixels { input, depth });
+            product::<V, _, MATRIX>(linear, depth, rows, output, scratch, Pixels { input, depth });
         }
     }
 }
@@ -86,7 +87,7 @@ pub(super) unsafe fn fully_connected<V: Vector>(
     let depth = input.shape.values();
     // SAFETY: the contract.
     unsafe {
-        product::<V, _>(
+        product::<V, _, false>(
             linear,
             depth,
             (0, 1),
@@ -97,13 +98,13 @@ pub(super) unsafe fn fully_connected<V: Vector>(
     };
 }
 
-/// Rows of a convolution.
+/// Rows of a convolution; `MATRIX` says that [`amx`] may multiply.
 ///
 /// # Safety
 ///
-/// The processor has `V`'s instruction set.
+/// The processor has `V`'s instruction set, and AMX for `MATRIX`.
 #[inline(always)]
-pub(super) unsafe fn convolution<V: Vector>(
+pub(super) unsafe fn convolution<V: Vector, const MATRIX: bool>(
     linear: &Linear,
     input: &Rows,
     output: &mut Band,
@@ -119,7 +120,7 @@ pub(super) unsafe fn convolution<V: Vector>(
         depth,
     };
     // SAFETY: the contract.
-    unsafe { product::<V, _>(linear, depth, rows, output, scratch, windows) };
+    unsafe { product::<V, _, MATRIX>(linear, depth, rows, output, scratch, windows) };
 }
 
 /// Where prepared pixels go.
@@ -370,9 +371,9 @@ impl Windows<'_> {
 ///
 /// # Safety
 ///
-/// The processor has `V`'s instruction set.
+/// The processor has `V`'s instruction set, and AMX for `MATRIX`.
 #[inline(always)]
-unsafe fn product<V: Vector, S: Source>(
+unsafe fn product<V: Vector, S: Source, const MATRIX: bool>(
     linear: &Linear,
     depth: usize,
     (first_row, width): (usize, usize),
@@ -396,14 +397,15 @@ unsafe fn product<V: Vector, S: Source>(
         return None;
     }
     let prepared = prepared.as_mut_ptr().cast::<u8>();
-    let overlap = V::OVERLAPS && S::SMALL_TILES && depth <= OVERLAP_DEPTH && channels > GROUP;
+    let matrix = MATRIX && amx::is_worthwhile(depth, pixels);
+    let overlap = !matrix && V::OVERLAPS && S::SMALL_TILES && depth <= OVERLAP_DEPTH && channels > GROUP;
     let (mut y, mut x) = (first_row, 0);
     for first_pixel in (0..pixels).step_by(block) {
         let pixels = block.min(pixels - first_pixel);
         let tiles = if overlap {
             Tiles::full(pixels, OVERLAP)
         } else {
-            Tiles::of(pixels, V::TILE)
+            Tiles::of(pixels, if matrix { amx::TILE } else { V::TILE })
         };
         for (first, len) in tiles.iter() {
             // SAFETY: the tile is within the block, for which there is room.
@@ -422,7 +424,11 @@ unsafe fn product<V: Vector, S: Source>(
         // SAFETY: the tiles are prepared, and the output has room for them from `first_pixel` on.
         unsafe {
             let to = output.data.as_mut_ptr().cast::<u8>().add(first_pixel * channels);
-            multiply_block::<V, S>(linear, depth, channels, prepared, tiles, overlap, to);
+            if matrix {
+                amx::multiply_block::<V>(linear, depth, channels, prepared, tiles, to);
+            } else {
+                multiply_block::<V, S>(linear, depth, channels, prepared, tiles, overlap, to);
+            }
         }
     }
     Some(())
@@ -430,11 +436,11 @@ unsafe fn product<V: Vector, S: Source>(
 
 /// A number of pixels cut into tiles.
 #[derive(Clone, Copy)]
-struct Tiles {
+pub(super) struct Tiles {
     pixels: usize,
     count: usize,
     len: usize,
-    /// So many of the first have one more.
+    /// So many of the last have one more.
     longer: usize,
 }
 
@@ -460,12 +466,18 @@ impl Tiles {
         }
     }
 
+    /// The greatest number of pixels of a tile.
+    pub fn greatest(self) -> usize {
+        self.len + (self.longer > 0) as usize
+    }
+
     /// The first pixel and the number of pixels of each tile.
     #[inline(always)]
-    fn iter(self) -> impl Iterator<Item = (usize, usize)> {
+    pub fn iter(self) -> impl Iterator<Item = (usize, usize)> {
         (0..self.count).map(move |tile| {
-            let first = tile * self.len + tile.min(self.longer);
-            let len = self.len + (tile < self.longer) as usize;
+            let longer_before = (tile + self.longer).saturating_sub(self.count);
+            let first = tile * self.len + longer_before;
+            let len = self.len + (tile + self.longer >= self.count) as usize;
             (first, len.min(self.pixels - first))
         })
     }
@@ -652,7 +664,7 @@ impl Panel {
             }
             if let Some(before) = before {
                 for pixel in (0..OVERLAP).step_by(2) {
-                    finish_pair::<V, FORMULA>(pair, sums, pixel, pixel + 1, before);
+                    finish_pair::<V, FORMULA, _>(pair, sums, pixel, pixel + 1, before);
                 }
             }
         }
@@ -723,7 +735,7 @@ impl Tile {
                     weights = weights.add(2 * 64);
                     step += 1;
                 }
-                finish_pair::<V, FORMULA>(pair, sums, 2 * turn, 2 * turn + 1, before);
+                finish_pair::<V, FORMULA, _>(pair, sums, 2 * turn, 2 * turn + 1, before);
             }
             for (pixel, tile) in tile.iter().enumerate() {
                 sums[2 * pixel] = tile[0];
@@ -776,15 +788,15 @@ impl Tile {
 
 /// Where a tile's outputs go.
 #[derive(Clone, Copy)]
-struct Destination {
+pub(super) struct Destination {
     /// The first channel of the first pixel.
-    to: *mut u8,
+    pub to: *mut u8,
     /// Pixels of the tile.
-    pixels: usize,
+    pub pixels: usize,
     /// Channels of a pixel.
-    channels: usize,
+    pub channels: usize,
     /// How many channels are written.
-    valid: usize,
+    pub valid: usize,
 }
 
 /// Requantizes and writes a tile's pixels, two groups a pixel.
@@ -820,10 +832,10 @@ unsafe fn finish_pairs<V: Vector>(
 
 /// The multipliers of two groups.
 #[derive(Clone, Copy)]
-struct PairScales<'a, V: Vector> {
-    output: &'a Output<V>,
-    first: &'a Scales<V>,
-    second: &'a Scales<V>,
+pub(super) struct PairScales<'a, V: Vector> {
+    pub output: &'a Output<V>,
+    pub first: &'a Scales<V>,
+    pub second: &'a Scales<V>,
 }
 
 /// As [`finish_pairs`], by one formula.
@@ -837,19 +849,19 @@ unsafe fn finish_pairs_by<V: Vector, const FORMULA: u8>(
     for pixel in (0..pixels).step_by(2) {
         let next = (pixel + 1).min(pixels - 1);
         // SAFETY: the caller's contract.
-        unsafe { finish_pair::<V, FORMULA>(pair, sums, pixel, next, destination) };
+        unsafe { finish_pair::<V, FORMULA, _>(pair, sums, pixel, next, destination) };
     }
 }
 
 /// As [`finish_pairs`], two pixels by one formula.
 #[inline(always)]
-unsafe fn finish_pair<V: Vector, const FORMULA: u8>(
+pub(super) unsafe fn finish_pair<V: Vector, const FORMULA: u8, const LEN: usize>(
     PairScales {
         output,
         first,
         second,
     }: PairScales<V>,
-    sums: &[V; 2 * MAX_TILE],
+    sums: &[V; LEN],
     pixel: usize,
     next: usize,
     Destination {
@@ -882,9 +894,9 @@ unsafe fn finish_pair<V: Vector, const FORMULA: u8>(
 ///
 /// As [`finish_pairs`].
 #[inline(always)]
-unsafe fn finish_single<V: Vector>(
+pub(super) unsafe fn finish_single<V: Vector, const LEN: usize>(
     output: &Output<V>,
-    sums: &[V; 2 * MAX_TILE],
+    sums: &[V; LEN],
     constants: *const u8,
     half: usize,
     destination: Destination,
@@ -893,18 +905,18 @@ unsafe fn finish_single<V: Vector>(
     unsafe {
         let scales = Scales::load(constants, half);
         match output.formula([&scales, &scales]) {
-            CLAMPED => finish_single_by::<V, CLAMPED>(output, sums, scales, destination),
-            SIGNED => finish_single_by::<V, SIGNED>(output, sums, scales, destination),
-            _ => finish_single_by::<V, ANY>(output, sums, scales, destination),
+            CLAMPED => finish_single_by::<V, CLAMPED, LEN>(output, sums, scales, destination),
+            SIGNED => finish_single_by::<V, SIGNED, LEN>(output, sums, scales, destination),
+            _ => finish_single_by::<V, ANY, LEN>(output, sums, scales, destination),
         }
     }
 }
 
 /// As [`finish_single`], by one formula.
 #[inline(always)]
-unsafe fn finish_single_by<V: Vector, const FORMULA: u8>(
+unsafe fn finish_single_by<V: Vector, const FORMULA: u8, const LEN: usize>(
     output: &Output<V>,
-    sums: &[V; 2 * MAX_TILE],
+    sums: &[V; LEN],
     scales: Scales<V>,
     Destination {
         to,

@@ -17,10 +17,10 @@ macro_rules! instruction_set {
         mod $module {
             use super::*;
 
-            instruction_set!(@linear $vector, [$($feature),*], convolution, product);
-            instruction_set!(@linear $vector, [$($feature),*], pointwise, product);
-            instruction_set!(@linear $vector, [$($feature),*], fully_connected, product);
-            instruction_set!(@linear $vector, [$($feature),*], depthwise, depthwise);
+            instruction_set!(@linear product::convolution::<$vector, false>, [$($feature),*], convolution);
+            instruction_set!(@linear product::pointwise::<$vector, false>, [$($feature),*], pointwise);
+            instruction_set!(@linear product::fully_connected::<$vector>, [$($feature),*], fully_connected);
+            instruction_set!(@linear depthwise::depthwise::<$vector>, [$($feature),*], depthwise);
             instruction_set!(@other $vector, [$($feature),*], add, elementwise, (binary: &Binary, a: &Rows, b: &Rows));
             instruction_set!(@other $vector, [$($feature),*], lookup, lookup, (lookup: &Lookup, input: &Rows));
             instruction_set!(@other $vector, [$($feature),*], requantize, lookup, (requantize: &Requantize, input: &Rows));
@@ -104,13 +104,13 @@ macro_rules! instruction_set {
             }
         }
     };
-    (@linear $vector:ty, [$($feature:tt),*], $operator:ident, $file:ident) => {
+    (@linear $kernel:path, [$($feature:tt),*], $operator:ident) => {
         /// The kernel for packed constants; those in the plain layout are left to the reference.
         pub fn $operator(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]) {
             $(#[target_feature(enable = $feature)])*
             fn packed(linear: &Linear, input: &Rows, output: &mut Band, scratch: &mut [i8]) {
                 // SAFETY: the features are enabled here, and so the processor has them.
-                unsafe { $file::$operator::<$vector>(linear, input, output, scratch) };
+                unsafe { $kernel(linear, input, output, scratch) };
             }
             if linear.layout == Layout::Plain {
                 if let Some(kernel) = reference::KERNELS.$operator.of(false, linear.weight_bits) {
@@ -157,3 +157,36 @@ instruction_set! {
     /// ```
     AVX512_VNNI, avx512vnni, "avx512vnni", Wide, ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"]
 }
+
+/// What AMX multiplies; all else is AVX-512's.
+mod matrix {
+    use super::super::amx::available;
+    use super::*;
+
+    instruction_set!(@linear product::convolution::<Wide, true>, ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"], convolution);
+    instruction_set!(@linear product::pointwise::<Wide, true>, ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"], pointwise);
+}
+
+/// Kernels for AMX with tiles of bytes, and AVX-512 as [`AVX512_VNNI`]. On Linux only, whose kernel grants the tiles.
+///
+/// ```
+/// use sepconv::{Model, kernels::x86::AMX, tiny};
+/// // Refused, and not run, where the machine lacks the instruction set or the system does not grant it.
+/// let model = Model::with_kernels(&tiny::WHOLE.0, &AMX);
+/// assert_eq!(model.is_ok(), (AMX.available)());
+/// ```
+pub static AMX: Kernels = Kernels {
+    name: "amx",
+    available: super::amx::available,
+    convolution: LinearKernels {
+        int8: Some(matrix::convolution),
+        int4: Some(matrix::convolution),
+        ..AVX512_VNNI.convolution
+    },
+    pointwise: LinearKernels {
+        int8: Some(matrix::pointwise),
+        int4: Some(matrix::pointwise),
+        ..AVX512_VNNI.pointwise
+    },
+    ..AVX512_VNNI
+};

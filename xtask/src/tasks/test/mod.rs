@@ -174,7 +174,7 @@ fn check_on_emulated_pc(outcome: &mut Outcome) {
         return;
     }
     for processor in emulated_pc::PROCESSORS {
-        outcome.check(&format!("kernels on an emulated {}", processor.model), || {
+        outcome.check(&format!("kernels on an emulated PC: {}", processor.name), || {
             emulated_pc::compare(processor)
         });
     }
