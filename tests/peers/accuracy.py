@@ -34,7 +34,7 @@ CALIBRATORS = {
     "percentile": CalibrationMethod.Percentile,
 }
 
-# Inputs whose activations the calibrators hold at a time: 2 GiB of Xception's.
+# Inputs whose activations the calibrators hold at a time: some 4 GiB of Xception's.
 STRIDE = 10
 
 

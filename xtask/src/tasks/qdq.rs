@@ -35,11 +35,11 @@ struct Network {
 }
 
 enum Inputs {
-    /// A float network is calibrated with these, then the first few are the inputs; and how pixels become real inputs.
+    /// A float network is calibrated with these images, and gets some of them.
     Images {
         folder: &'static str,
-        normalization: &'static [&'static str],
-        calibrate: &'static str,
+        /// Of `sepconv quantize`.
+        arguments: &'static [&'static str],
         count: &'static str,
     },
     /// An array that is there already.
@@ -47,16 +47,26 @@ enum Inputs {
 }
 
 /// What every clone has.
-const OWN: Network = Network {
-    name: "micro Xception",
-    source: "models/micro-xception.onnx",
-    inputs: Inputs::Images {
-        folder: "host-train/data",
-        normalization: &[],
-        calibrate: "100",
-        count: "16",
-    },
-};
+const OWN: [Network; 3] = [
+    digits("micro Xception", &[]),
+    digits(
+        "micro Xception, partly 16-bit activations",
+        &["--recipe", "best", "--mixed-precision-budget", "30"],
+    ),
+    digits("micro Xception, partly 4-bit weights", &["--max-flash", "45000"]),
+];
+
+const fn digits(name: &'static str, arguments: &'static [&'static str]) -> Network {
+    Network {
+        name,
+        source: "models/micro-xception.onnx",
+        inputs: Inputs::Images {
+            folder: "host-train/data",
+            arguments,
+            count: "16",
+        },
+    }
+}
 
 /// What is in the folder of data for measuring.
 const SHARED: [Network; 7] = [
@@ -88,12 +98,12 @@ const SHARED: [Network; 7] = [
     Network {
         name: "EfficientNet-Lite0",
         source: "models/efficientnet-lite0.onnx",
-        inputs: imagenet(&["--mean", "127", "--std", "128"]),
+        inputs: imagenet(&["--images", "8", "--mean", "127", "--std", "128"]),
     },
     Network {
         name: "Xception",
         source: "models/xception-imagenet.onnx",
-        inputs: imagenet(&["--mean", "127.5", "--std", "127.5"]),
+        inputs: imagenet(&["--images", "8", "--mean", "127.5", "--std", "127.5"]),
     },
 ];
 
@@ -102,11 +112,10 @@ const fn quantized(name: &'static str, source: &'static str, inputs: &'static st
     Network { name, source, inputs }
 }
 
-const fn imagenet(normalization: &'static [&'static str]) -> Inputs {
+const fn imagenet(arguments: &'static [&'static str]) -> Inputs {
     Inputs::Images {
         folder: "data/imagenet-calibration",
-        normalization,
-        calibrate: "8",
+        arguments,
         count: "2",
     }
 }
@@ -152,7 +161,10 @@ pub fn test(python: &Path) -> Result<(), Error> {
 }
 
 fn compare_all(python: &Path) -> Result<Vec<(&'static str, Value)>, Error> {
-    let mut compared = vec![(OWN.name, compare(python, &OWN, root())?)];
+    let mut compared = Vec::new();
+    for network in &OWN {
+        compared.push((network.name, compare(python, network, root())?));
+    }
     let shared = std::env::var_os("SEPCONV_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
     for network in &SHARED {
         let (Inputs::Images { folder: inputs, .. } | Inputs::Array(inputs)) = network.inputs;
@@ -181,13 +193,11 @@ fn compare(python: &Path, network: &Network, folder: &Path) -> Result<Value, Err
         }
         Inputs::Images {
             folder: images,
-            normalization,
-            calibrate,
+            arguments,
             count,
         } => {
             let images = folder.join(images);
-            quantize.args(normalization).arg("--calibrate").arg(&images);
-            sepconv::json(quantize.args(["--images", calibrate]))?;
+            sepconv::json(quantize.args(arguments).arg("--calibrate").arg(&images))?;
             let mut inputs = sepconv::command()?;
             inputs.arg("inputs").arg(&model).arg("--calibrate").arg(&images);
             sepconv::json(inputs.args(["--count", count, "--output"]).arg(&array))?;
