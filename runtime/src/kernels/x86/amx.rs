@@ -12,7 +12,8 @@
 //!
 //! The compiler knows nothing of tile registers and never touches them: what is in them stays from one `asm!` to the next.
 
-use super::product::{Destination, PairScales, Tiles, finish_pair, finish_single};
+use super::multiply::{Destination, PairScales, finish_pair, finish_single};
+use super::product::Tiles;
 use super::requantize::{ANY, CLAMPED, Output, SIGNED, Scales};
 use super::table::AVX512_VNNI;
 use super::vector::Vector;

@@ -7,9 +7,10 @@
 //! | [`AVX512_VNNI`] | 512-bit vectors | four pairs of bytes a lane |
 //! | [`AMX`] | tiles of 16 rows of 64 bytes | 16 × 16 × 64 bytes an instruction |
 //!
-//! One set of algorithms serves all: `product`, `depthwise`, `elementwise`, `lookup`, `pool`, `requantize` and `softmax` are generic over a
-//! `vector` type that `wide` and `narrow` implement, and all read the same packed layouts. Operators in the plain
-//! layout, and operators without a kernel here, are left to the reference kernels. AMX only multiplies (`amx`).
+//! One set of algorithms serves all: `product` (of what `gather` prepares, by `multiply`), `depthwise`, `elementwise`,
+//! `lookup`, `pool`, `requantize` and `softmax` are generic over a `vector` type that `wide` and `narrow` implement, and all
+//! read the same packed layouts. Operators in the plain layout, and operators without a kernel here, are left to the
+//! reference kernels. AMX only multiplies (`amx`).
 //!
 //! ```
 //! use sepconv::kernels::x86::{AMX, AVX_VNNI, AVX2, AVX512_VNNI};
@@ -22,7 +23,9 @@
 mod amx;
 mod depthwise;
 mod elementwise;
+mod gather;
 mod lookup;
+mod multiply;
 mod narrow;
 mod pool;
 mod product;
