@@ -138,7 +138,7 @@ def main():
     arguments = parser.parse_args()
     calibration, arrays = [numpy.load(path, mmap_mode="r") for path in (arguments.calibration, arguments.inputs)]
     # What libraries print shall not be in the way of the object.
-    out = os.dup(1)
+    out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     rows = []
 
@@ -165,7 +165,8 @@ def main():
 
         add(f"NNCF {nncf.__version__}, mixed", lambda: nncf_mixed(folded, calibration), run_openvino)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    os.write(out, json.dumps({"peak_rss_bytes": peak, "rows": rows}).encode())
+    with out:
+        json.dump({"peak_rss_bytes": peak, "rows": rows}, out)
 
 
 if __name__ == "__main__":
