@@ -14,7 +14,7 @@ use sepconv::kernels;
 use sepconv::{Element, Model};
 
 /// Inputs that are run to see what a layer moves, at most.
-const INPUTS: usize = 16;
+pub const INPUTS: usize = 16;
 
 /// Inputs whose activations are looked at, at most.
 const LOOKED_AT: usize = 8;

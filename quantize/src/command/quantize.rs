@@ -18,7 +18,7 @@ use sepconv_quantize::recipe::{self, Recipe, Trial};
 use sepconv_quantize::report::{Report, activations};
 use sepconv_quantize::summary::Summary;
 use sepconv_quantize::tflite::TfliteError;
-use sepconv_quantize::{constant_channels, convert, four_bits, onnx, qdq, rewrite, tflite, write};
+use sepconv_quantize::{constant_channels, convert, float, four_bits, onnx, qdq, rewrite, tflite, write};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -143,14 +143,14 @@ pub fn main(arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
         }
     }
     if let (Some(wanted), Some(images)) = (arguments.max_flash, &arguments.calibrate) {
-        let shape = network.tensors[network.input].shape;
-        let preprocess = network.metadata.preprocess.clone();
-        let read = || Samples::calibration(images, preprocess.as_ref(), shape, arguments.images as usize);
-        let inputs = match &float {
-            Some(float) => float.inputs.clone(),
-            None => read()?.all_real(),
-        };
-        trials.extend(shrink(arguments, &mut network, &inputs, wanted, &bar)?);
+        trials.extend(shrink(
+            arguments,
+            &mut network,
+            float.as_ref(),
+            images,
+            wanted,
+            &bar,
+        )?);
     }
     bar.set_message("planning memory");
     let (options, target) = arguments.plan();
@@ -229,29 +229,48 @@ impl Arguments {
     }
 }
 
-/// Gives weights 4 bits until the file is small enough.
+/// Gives weights 4 bits until the file is small enough. How near the outputs are then to the float ones is said; without a
+/// float network, to those before.
 fn shrink(
     arguments: &Arguments,
     network: &mut Network,
-    inputs: &[Vec<f32>],
+    float: Option<&Float>,
+    images: &Path,
     wanted: usize,
     bar: &ProgressBar,
 ) -> Result<Option<Trial>, Failure> {
     bar.set_message("weights of 4 bits");
+    let mut inputs = match float {
+        Some(float) => float.inputs.clone(),
+        None => {
+            let (shape, limit) = (network.tensors[network.input].shape, arguments.images as usize);
+            Samples::calibration(images, network.metadata.preprocess.as_ref(), shape, limit)?.all_real()
+        }
+    };
+    inputs.truncate(four_bits::INPUTS);
     let (options, target) = arguments.plan();
     let size =
         |network: &Network| Ok(write::to_bytes(network, &plan::plan(network, &options), target)?.len());
     let progress = |share: f32| bar.set_position((share * 100.0) as u64);
-    let shrunken = four_bits::shrink(network, inputs, wanted, &size, &progress)
-        .map_err(|error| Failure::input(&arguments.source, error))?;
-    Ok(shrunken.map(|shrunken| {
-        let technique = format!("weights of 4 bits in {} layers", shrunken.layers.len());
-        network.metadata.settings += &format!(", {technique}");
-        Trial {
-            technique,
-            fidelity: shrunken.fidelity,
-            kept: true,
-        }
+    let wrong = |error: &dyn std::fmt::Display| Failure::input(&arguments.source, error);
+    let shrunken = four_bits::shrink(network, &inputs, wanted, &size, &progress);
+    let Some(shrunken) = shrunken.map_err(|error| wrong(&error))? else {
+        return Ok(None);
+    };
+    let mut fidelity = shrunken.fidelity;
+    if let Some(float) = float {
+        let expected = inputs.iter().map(|input| float::run(&float.source, input));
+        let expected: Vec<_> = expected
+            .collect::<Result<_, _>>()
+            .map_err(|error| wrong(&error))?;
+        fidelity = recipe::fidelity(network, &inputs, &expected);
+    }
+    let technique = format!("weights of 4 bits in {} layers", shrunken.layers.len());
+    network.metadata.settings += &format!(", {technique}");
+    Ok(Some(Trial {
+        technique,
+        fidelity,
+        kept: true,
     }))
 }
 
