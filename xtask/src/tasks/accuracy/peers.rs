@@ -125,36 +125,43 @@ pub fn missed(network: &str, ours: &Value, peers: &[Measured]) -> Option<String>
     let (reached, bar) = (top1(ours), top1(&best.figures));
     (reached < bar).then(|| {
         let (reached, bar) = (100.0 * reached, 100.0 * bar);
-        format!("{network}: top-1 {reached:.2} %, not {bar:.2} % as {}", best.who)
+        let [gained, lost] = ["gained", "lost"].map(|key| &best.figures[key]);
+        format!(
+            "{network}: top-1 {reached:.2} %, not {bar:.2} % as {}, right on {gained} inputs where ours is wrong, and \
+             wrong on {lost} where ours is right",
+            best.who
+        )
     })
 }
 
-/// The class of every input, and that which our float network puts first.
-fn parse(table: &str) -> Option<Vec<[u64; 2]>> {
+/// Of every input its class, and those that our int8 and float networks put first.
+fn parse(table: &str) -> Option<Vec<[u64; 3]>> {
     let row = |line: &str| {
-        let mut columns = line.split('\t').skip(1).map(str::parse);
-        let class = columns.next()?.ok()?;
-        Some([class, columns.nth(1)?.ok()?])
+        let columns: Result<Vec<u64>, _> = line.split('\t').skip(1).map(str::parse).collect();
+        columns.ok()?.try_into().ok()
     };
     table.lines().map(row).collect()
 }
 
-/// Shares of inputs whose class comes first, and among the first five; and which have our float network's class. Found
-/// are lists of classes, one for each input.
-fn figures(found: &Value, expected: &[[u64; 2]]) -> Option<Value> {
+/// Shares of inputs whose class comes first, and among the first five; and which have our float network's class. How many
+/// are right where our int8 network is wrong, and the other way. Found are lists of classes, one for each input.
+fn figures(found: &Value, expected: &[[u64; 3]]) -> Option<Value> {
     let list = |classes: &Value| classes.as_array()?.iter().map(Value::as_u64).collect();
     let found: Vec<Vec<u64>> = found.as_array()?.iter().map(list).collect::<Option<_>>()?;
     if found.len() != expected.len() || found.iter().any(Vec::is_empty) {
         return None;
     }
-    let share = |holds: &dyn Fn(&[u64], [u64; 2]) -> bool| {
+    let count = |holds: &dyn Fn(&[u64], [u64; 3]) -> bool| {
         let pairs = found.iter().zip(expected);
-        pairs.filter(|(found, expected)| holds(found, **expected)).count() as f64 / found.len() as f64
+        pairs.filter(|(found, expected)| holds(found, **expected)).count()
     };
+    let share = |count: usize| count as f64 / found.len() as f64;
     Some(json!({
-        "top1": share(&|found, [class, _]| found[0] == class),
-        "top5": share(&|found, [class, _]| found.contains(&class)),
-        "agreement": share(&|found, [_, float]| found[0] == float),
+        "top1": share(count(&|found, [class, _, _]| found[0] == class)),
+        "top5": share(count(&|found, [class, _, _]| found.contains(&class))),
+        "agreement": share(count(&|found, [_, _, float]| found[0] == float)),
+        "gained": count(&|found, [class, ours, _]| found[0] == class && ours != class),
+        "lost": count(&|found, [class, ours, _]| found[0] != class && ours == class),
     }))
 }
 
@@ -165,10 +172,11 @@ mod tests {
     #[test]
     fn figures_are_shares_of_inputs() {
         let expected = parse("0\t3\t2\t3\n1\t4\t4\t5\n").unwrap();
-        assert_eq!(expected, [[3, 3], [4, 5]]);
+        assert_eq!(expected, [[3, 2, 3], [4, 4, 5]]);
         assert_eq!(parse("0\t3\t2\n"), None);
         let found = figures(&json!([[3, 1], [1, 4]]), &expected).unwrap();
-        assert_eq!(found, json!({"top1": 0.5, "top5": 1.0, "agreement": 0.5}));
+        let shares = json!({"top1": 0.5, "top5": 1.0, "agreement": 0.5, "gained": 1, "lost": 1});
+        assert_eq!(found, shares);
         assert_eq!(figures(&json!([[3]]), &expected), None);
     }
 
@@ -177,7 +185,7 @@ mod tests {
         let row = |who: &str, top1: f64| Measured {
             network: "N",
             who: who.into(),
-            figures: json!({"top1": top1}),
+            figures: json!({"top1": top1, "gained": 5, "lost": 4}),
             seconds: None,
             peak: None,
             missed: None,
@@ -185,6 +193,7 @@ mod tests {
         let peers = [row(FLOAT, 0.9), row("A", 0.8), row("B", 0.7)];
         assert_eq!(missed("N", &json!({"top1": 0.8}), &peers), None);
         let missed = missed("N", &json!({"top1": 0.79}), &peers);
-        assert_eq!(missed.as_deref(), Some("N: top-1 79.00 %, not 80.00 % as A"));
+        let said = "N: top-1 79.00 %, not 80.00 % as A, right on 5 inputs where ours is wrong, and wrong on 4 where ours is right";
+        assert_eq!(missed.as_deref(), Some(said));
     }
 }
