@@ -22,7 +22,8 @@ pub struct Difference {
     pub layout: Layout,
     /// The number that its values were drawn with.
     pub seed: u32,
-    /// The first output value that differs: its number, the specification's value and the kernel's.
+    /// The first output value that differs: its number, the specification's value and the kernel's. The number after the
+    /// last is that of the byte behind the output, which was written.
     pub first: (usize, i8, i8),
 }
 
@@ -157,10 +158,15 @@ fn compare_with(
         weights: block.as_ref().map_or(linear.weights, |block| &block[..]),
         ..linear
     };
-    // What lies around the input and the scratch memory must not matter.
-    let input: Vec<i8> = (0..shape.input.values()).map(|_| random.value()).collect();
-    let mut expected = alloc::vec![0; shape.output.values()];
-    let mut actual = alloc::vec![99; shape.output.values()];
+    // Rows of a band may be at odd addresses. What lies around the output must stay; around the input and in the scratch
+    // memory it must not matter.
+    let odd = random.below(2) as usize;
+    let input: Vec<i8> = (0..odd + shape.input.values()).map(|_| random.value()).collect();
+    let input = &input[odd..];
+    let len = shape.output.values();
+    let mut expected = alloc::vec![AROUND; len + 1];
+    let mut around = alloc::vec![AROUND; odd + len + 1];
+    let actual = &mut around[odd..];
     // Scratch memory is for the most rows that a band has.
     let split = random.below(shape.output.height);
     let band = Shape {
@@ -177,8 +183,8 @@ fn compare_with(
         &reference::KERNELS,
         shape,
         &linear,
-        &input,
-        &mut expected,
+        input,
+        &mut expected[..len],
         0,
         &mut [],
     );
@@ -186,12 +192,12 @@ fn compare_with(
         kernels,
         shape,
         &other,
-        &input,
-        &mut actual,
+        input,
+        &mut actual[..len],
         split as usize,
         &mut scratch,
     );
-    let differs = expected.iter().zip(&actual).position(|(a, b)| a != b);
+    let differs = expected.iter().zip(&*actual).position(|(a, b)| a != b);
     match differs {
         None => Ok(block.is_some()),
         Some(at) => Err(Difference {
@@ -202,6 +208,9 @@ fn compare_with(
         }),
     }
 }
+
+/// A byte that lies around outputs.
+const AROUND: i8 = 99;
 
 /// Runs a table's kernel: rows before `split` first, then the others.
 fn run(
