@@ -9,6 +9,9 @@ pub enum Method {
     MinMax,
     /// The exponential moving average of each input's least and greatest value (Jacob et al. 2018).
     MovingAverage,
+    /// What the given share of inputs keep within, at each end: a few inputs with values far outside all others' must not
+    /// cost the others their steps.
+    MostInputs(f64),
     /// All but the given share of values (such as 0.0001) at each end.
     Percentile(f64),
     /// The range with the least mean squared error of quantizing to 8 bits.
@@ -23,6 +26,9 @@ impl std::fmt::Display for Method {
         match self {
             Method::MinMax => f.write_str("ranges of everything seen"),
             Method::MovingAverage => f.write_str("moving averages of ranges"),
+            Method::MostInputs(share) => {
+                write!(f, "ranges that {:.0} % of inputs keep within", 100.0 * share)
+            }
             Method::Percentile(share) => write!(f, "ranges without {share:e} at each end"),
             Method::Mse => f.write_str("ranges of least squared error"),
             Method::Entropy => f.write_str("ranges of least divergence"),
@@ -46,11 +52,43 @@ impl Method {
         }
         match self {
             Method::MinMax => full,
-            Method::MovingAverage => seen.moving,
+            Method::MovingAverage => moving_average(&seen.ranges),
+            Method::MostInputs(share) => most_inputs(&seen.ranges, share),
             Method::Percentile(share) => percentile(histogram, full, share),
             Method::Mse => best(full, |range| squared_error(histogram, range)),
             Method::Entropy => best(full, |range| divergence(histogram, range)),
         }
+    }
+}
+
+/// The share of the moving average that each new input replaces.
+const MOMENTUM: f32 = 0.1;
+
+fn moving_average(ranges: &[Range]) -> Range {
+    let follow = |average: Range, range: &Range| Range {
+        min: average.min + (range.min - average.min) * MOMENTUM,
+        max: average.max + (range.max - average.max) * MOMENTUM,
+    };
+    ranges
+        .iter()
+        .copied()
+        .reduce(|average, range| follow(average, &range))
+        .unwrap_or(Range { min: 0.0, max: 0.0 })
+}
+
+/// The quantile of the inputs' ends, between two inputs in proportion.
+fn most_inputs(ranges: &[Range], share: f64) -> Range {
+    let quantile = |end: fn(&Range) -> f32| {
+        let mut ends: Vec<f32> = ranges.iter().map(end).collect();
+        ends.sort_by(f32::total_cmp);
+        let at = (ends.len() - 1) as f64 * share.clamp(0.0, 1.0);
+        let (below, between) = (at as usize, at.fract() as f32);
+        let above = (below + 1).min(ends.len() - 1);
+        ends[below] + (ends[above] - ends[below]) * between
+    };
+    Range {
+        min: -quantile(|range| -range.min),
+        max: quantile(|range| range.max),
     }
 }
 
@@ -186,6 +224,27 @@ mod tests {
     }
 
     #[test]
+    fn a_few_inputs_far_outside_do_not_widen_the_range_of_most() {
+        let mut seen = Seen::new(1);
+        for input in 0..9 {
+            seen.add(&[2.0 + 0.1 * input as f32, -1.0]);
+        }
+        seen.add(&[300.0, -200.0]);
+        assert_eq!(
+            Method::MinMax.range(&seen),
+            Range {
+                min: -200.0,
+                max: 300.0
+            }
+        );
+        // Two thirds of the way from the first of ten to the last is the seventh.
+        let most = Method::MostInputs(2.0 / 3.0).range(&seen);
+        assert!((most.max - 2.6).abs() < 1e-5 && most.min == -1.0, "{most:?}");
+        let all = Method::MostInputs(1.0).range(&seen);
+        assert_eq!(all, Method::MinMax.range(&seen));
+    }
+
+    #[test]
     fn no_range_has_less_squared_error_than_the_one_of_mse() {
         let seen = bell_with_outlier();
         let least = squared_error(&seen.histogram, Method::Mse.range(&seen));
@@ -204,6 +263,7 @@ mod tests {
         for method in [
             Method::MinMax,
             Method::MovingAverage,
+            Method::MostInputs(0.8),
             Method::Percentile(0.1),
             Method::Mse,
             Method::Entropy,

@@ -38,35 +38,25 @@ impl Range {
 pub struct Seen {
     /// Its values.
     pub histogram: Histogram,
-    /// The exponential moving average of each input's range.
-    pub moving: Range,
+    /// The range of each input.
+    pub ranges: Vec<Range>,
     /// Its channels.
     pub channels: Channels,
 }
-
-/// The share of the moving average that each new input replaces.
-const MOMENTUM: f32 = 0.1;
 
 impl Seen {
     /// Nothing yet, of a tensor with so many channels.
     pub fn new(channels: usize) -> Self {
         Seen {
             histogram: Histogram::default(),
-            moving: Range { min: 0.0, max: 0.0 },
+            ranges: Vec::new(),
             channels: Channels::new(channels),
         }
     }
 
     /// Adds what the tensor held for one input (NHWC).
     pub fn add(&mut self, values: &[f32]) {
-        let first = self.histogram.count() == 0;
-        let Range { min, max } = self.histogram.add(values);
-        if first {
-            self.moving = Range { min, max };
-        } else {
-            self.moving.min += (min - self.moving.min) * MOMENTUM;
-            self.moving.max += (max - self.moving.max) * MOMENTUM;
-        }
+        self.ranges.push(self.histogram.add(values));
         self.channels.add(values);
     }
 }

@@ -106,6 +106,8 @@ enum MethodName {
     Minmax,
     /// The moving average of each image's least and greatest value.
     Moving,
+    /// What 80 % of the images keep within, at each end.
+    Most,
     Percentile,
     Mse,
     Entropy,
@@ -123,6 +125,9 @@ enum TargetName {
 
 /// Bytes of depthwise rows that a host keeps between a depthwise convolution and the pointwise one after it.
 const HOST_FUSE_BYTES: usize = 256 << 10;
+
+/// The share of images that keep within the ranges of the method of that name.
+const MOST: f64 = 0.8;
 
 /// The share of values that the percentile method leaves out at each end.
 const PERCENTILE: f64 = 1e-4;
@@ -222,6 +227,7 @@ impl Arguments {
         match self.method {
             MethodName::Minmax => Method::MinMax,
             MethodName::Moving => Method::MovingAverage,
+            MethodName::Most => Method::MostInputs(MOST),
             MethodName::Percentile => Method::Percentile(PERCENTILE),
             MethodName::Mse => Method::Mse,
             MethodName::Entropy => Method::Entropy,

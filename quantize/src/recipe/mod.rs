@@ -2,8 +2,9 @@
 //! them brought.
 //!
 //! [`Recipe::Fast`] calibrates and converts. [`Recipe::Best`] tries several ways to choose ranges, equalization, narrower and
-//! wider ranges, and rounding of weights layer after layer with biases to match, and keeps what brings the int8 outputs nearer to the float ones on
-//! calibration inputs that it set aside. Last, within a budget, it gives the activations 16 bits that gain most by it.
+//! wider ranges, and rounding of weights layer after layer, and keeps what brings the int8 outputs nearer to the float ones
+//! on calibration inputs that it set aside, by more than chance. Last, within a budget, it gives the activations 16 bits
+//! that gain most by it.
 
 mod equalize;
 mod groups;
@@ -16,13 +17,13 @@ mod samples;
 
 pub use equalize::equalize;
 pub use groups::{Group, groups};
-pub use measure::{Fidelity, fidelity};
-pub use reconstruct::{Rounding, reconstruct};
+pub use measure::{Comparison, Fidelity, compare, fidelity};
+pub use reconstruct::reconstruct;
 
 use crate::calibrate::{Method, Range, Statistics};
 use crate::convert::{ConvertError, Precision, convert, pin, symmetric_wide};
-use crate::float::{self, InputLengthError};
-use crate::graph::{Graph, Operator};
+use crate::float::InputLengthError;
+use crate::graph::{Graph, Node, Operator};
 use crate::network::{Metadata, Network};
 
 /// How much to try.
@@ -93,7 +94,7 @@ pub fn quantize(
         return Err(RecipeError::NoInputs);
     }
     let Recipe::Best { wide_share } = recipe else {
-        let statistics = calibrate(graph, inputs, progress)?;
+        let (statistics, _) = calibrate(graph, inputs, progress)?;
         let network = convert(graph, &statistics.ranges(method), &Precision::narrow(), metadata)?;
         return Ok(Quantized {
             network,
@@ -104,9 +105,6 @@ pub fn quantize(
     best(graph, inputs, method, wide_share, metadata, progress)
 }
 
-/// Every fourth input is set aside to judge by, if there are so many.
-const JUDGED: usize = 4;
-
 fn best(
     graph: &Graph,
     inputs: &[Vec<f32>],
@@ -115,18 +113,16 @@ fn best(
     metadata: Metadata,
     progress: &dyn Fn(&str, f32),
 ) -> Result<Quantized, RecipeError> {
-    let is_judge = |index: &usize| index % JUDGED == JUDGED - 1;
-    let of = |judges: bool| -> Vec<Vec<f32>> {
-        let chosen = (0..inputs.len()).filter(|index| is_judge(index) == judges);
-        chosen.map(|index| inputs[index].clone()).collect()
-    };
-    let (fitted, mut judges) = (of(false), of(true));
-    if judges.is_empty() {
-        judges = fitted.clone();
-    }
+    // Probabilities near 0 and 1 hide what the values before them lost, so those are compared.
+    let (body, softmax) = split_softmax(graph);
+    let graph = &body;
+    let (statistics, expected) = calibrate(graph, inputs, progress)?;
+    // Every second input is set aside to judge by, if there are two.
+    let half = |odd: usize| (0..inputs.len()).filter(move |index| index % 2 == odd || inputs.len() == 1);
+    let fitted: Vec<Vec<f32>> = half(0).map(|index| inputs[index].clone()).collect();
+    let judges = half(1).map(|index| (inputs[index].clone(), expected[index].clone()));
     let precision = Precision::narrow();
-    let statistics = calibrate(graph, &fitted, progress)?;
-    let mut search = Search::new(graph, &judges, metadata, progress)?;
+    let mut search = Search::new(graph, judges.unzip(), progress);
     let mut methods = vec![method];
     methods.extend(METHODS.into_iter().filter(|other| *other != method));
     for method in methods {
@@ -135,7 +131,7 @@ fn best(
 
     let mut equalized = graph.clone();
     if !equalize(&mut equalized, &statistics).is_empty() {
-        let statistics = calibrate(&equalized, &fitted, progress)?;
+        let (statistics, _) = calibrate(&equalized, inputs, progress)?;
         let method = search.method;
         search.attempt(
             &format!("equalized channels, {method}"),
@@ -146,53 +142,73 @@ fn best(
     }
 
     search.scale_ranges()?;
-    for (what, rounding) in [
-        (
-            "weights rounded layer by layer, biases fitted",
-            Rounding { clip: false },
-        ),
-        ("the same with clipped weights", Rounding { clip: true }),
-    ] {
-        let (mut rounded, ranges) = (search.exact.clone(), search.ranges.clone());
-        pin(&mut rounded, &ranges, &precision);
-        reconstruct(&mut rounded, &ranges, &precision, &fitted, rounding, progress)?;
-        search.attempt_rounded(what, &rounded)?;
-    }
+    let (mut rounded, ranges) = (search.exact.clone(), search.ranges.clone());
+    pin(&mut rounded, &ranges, &precision);
+    reconstruct(&mut rounded, &ranges, &precision, &fitted, progress)?;
+    search.attempt_rounded("weights rounded layer by layer", &rounded)?;
     search.widen(wide_share)?;
+    let Search {
+        mut graph,
+        ranges,
+        precision,
+        trials,
+        ..
+    } = search;
+    if let Some(softmax) = softmax {
+        graph.tensors[softmax.output.0].quantization = None;
+        graph.output = softmax.output;
+        graph.nodes.push(softmax);
+    }
     Ok(Quantized {
-        network: search.network,
-        graph: search.graph,
-        trials: search.trials,
+        network: convert(&graph, &ranges, &precision, metadata)?,
+        graph,
+        trials,
     })
 }
 
+/// A graph without the softmax that it ends with, if it does, and that node. Tensors keep their numbers.
+fn split_softmax(graph: &Graph) -> (Graph, Option<Node>) {
+    let mut body = graph.clone();
+    let is_last = |node: &mut Node| {
+        matches!(node.operator, Operator::Softmax { .. })
+            && node.output == graph.output
+            && node.inputs[0] != graph.input
+            && graph.tensor(node.output).quantization.is_none()
+    };
+    let softmax = body.nodes.pop_if(is_last);
+    if let Some(softmax) = &softmax {
+        body.output = softmax.inputs[0];
+    }
+    (body, softmax)
+}
+
 /// Ways to choose ranges that [`Recipe::Best`] tries.
-const METHODS: [Method; 5] = [
+const METHODS: [Method; 6] = [
     Method::MinMax,
-    Method::MovingAverage,
+    Method::MostInputs(0.9),
+    Method::MostInputs(0.8),
+    Method::MostInputs(0.7),
     Method::Percentile(1e-5),
-    Method::Percentile(1e-4),
     Method::Mse,
 ];
 
+/// What the activations hold, and the outputs.
 fn calibrate(
     graph: &Graph,
     inputs: &[Vec<f32>],
     progress: &dyn Fn(&str, f32),
-) -> Result<Statistics, InputLengthError> {
+) -> Result<(Statistics, Vec<Vec<f32>>), InputLengthError> {
     let mut statistics = Statistics::new(graph);
+    let mut outputs = Vec::new();
     for (done, input) in inputs.iter().enumerate() {
         progress("calibrating", done as f32 / inputs.len() as f32);
-        statistics.add(graph, input)?;
+        outputs.push(statistics.add(graph, input)?);
     }
-    Ok(statistics)
+    Ok((statistics, outputs))
 }
 
-/// Decibels that scaled ranges must gain: so many are tried that a smaller gain may be chance.
-const WORTH_SCALING: f32 = 0.25;
-
 /// Factors of ranges that are tried.
-const SCALES: [f32; 4] = [0.7, 0.85, 1.2, 1.4];
+const SCALES: [f32; 2] = [0.85, 1.2];
 
 /// Decibels that 16 bits must gain: they take memory and time.
 const WORTH_WIDENING: f32 = 0.25;
@@ -212,10 +228,9 @@ fn widened(graph: &Graph, precision: &Precision, full: &[Range]) -> Graph {
 
 /// The best network so far.
 struct Search<'a> {
-    inputs: &'a [Vec<f32>],
+    inputs: Vec<Vec<f32>>,
     /// The float outputs for the inputs.
     expected: Vec<Vec<f32>>,
-    metadata: Metadata,
     progress: &'a dyn Fn(&str, f32),
     /// The graph with exact weights and the ranges that did best.
     exact: Graph,
@@ -224,36 +239,30 @@ struct Search<'a> {
     full: Vec<Range>,
     method: Method,
     graph: Graph,
-    network: Network,
-    best: Option<Fidelity>,
+    precision: Precision,
+    best: Option<Comparison>,
     trials: Vec<Trial>,
 }
 
 impl<'a> Search<'a> {
     fn new(
         graph: &Graph,
-        inputs: &'a [Vec<f32>],
-        metadata: Metadata,
+        (inputs, expected): (Vec<Vec<f32>>, Vec<Vec<f32>>),
         progress: &'a dyn Fn(&str, f32),
-    ) -> Result<Self, InputLengthError> {
-        let expected = inputs
-            .iter()
-            .map(|input| float::run(graph, input))
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
+    ) -> Self {
+        Self {
             inputs,
             expected,
-            metadata,
             progress,
             exact: graph.clone(),
             ranges: Vec::new(),
             full: Vec::new(),
             method: Method::MinMax,
             graph: graph.clone(),
-            network: Network::default(),
+            precision: Precision::narrow(),
             best: None,
             trials: Vec::new(),
-        })
+        }
     }
 
     /// Quantizes with ranges from these statistics and keeps the network if its outputs are nearer to the float ones than all before.
@@ -314,7 +323,7 @@ impl<'a> Search<'a> {
                     continue;
                 }
                 let technique = format!("{what} {factor} times as wide");
-                if self.judge(&technique, &graph, &scaled, &Precision::narrow(), WORTH_SCALING)? {
+                if self.judge(&technique, &graph, &scaled, &Precision::narrow(), 0.0)? {
                     self.ranges = scaled;
                 }
             }
@@ -377,7 +386,7 @@ impl<'a> Search<'a> {
     }
 
     /// Quantizes and keeps the network if its outputs are nearer to the float ones than all before, by more than so many
-    /// decibels.
+    /// decibels and by more than chance.
     fn judge(
         &mut self,
         technique: &str,
@@ -387,18 +396,20 @@ impl<'a> Search<'a> {
         least_gain: f32,
     ) -> Result<bool, ConvertError> {
         (self.progress)(technique, 0.0);
-        let network = convert(graph, ranges, precision, self.metadata.clone())?;
-        let fidelity = fidelity(&network, self.inputs, &self.expected);
-        let nearer = |best: Fidelity| fidelity.decibels > best.decibels + least_gain;
-        let kept = self.best.is_none_or(nearer);
+        let network = convert(graph, ranges, precision, Metadata::default())?;
+        let found = compare(&network, &self.inputs, &self.expected);
+        let kept = self
+            .best
+            .as_ref()
+            .is_none_or(|best| found.is_better(best, least_gain));
         self.trials.push(Trial {
             technique: technique.into(),
-            fidelity,
+            fidelity: found.fidelity,
             kept,
         });
         if kept {
-            (self.graph, self.network) = (graph.clone(), network);
-            self.best = Some(fidelity);
+            (self.graph, self.precision) = (graph.clone(), precision.clone());
+            self.best = Some(found);
         }
         Ok(kept)
     }
@@ -407,6 +418,7 @@ impl<'a> Search<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::float;
     use crate::graph::Clamp;
     use crate::rewrite::testing::{Builder, random};
     use sepconv::Element;
@@ -447,7 +459,7 @@ mod tests {
     #[test]
     fn wide_sums_bring_outputs_nearer() {
         let graph = residual();
-        let statistics = calibrate(&graph, &inputs(&graph, 0..32), &|_, _| ()).unwrap();
+        let (statistics, _) = calibrate(&graph, &inputs(&graph, 0..32), &|_, _| ()).unwrap();
         let ranges = statistics.ranges(Method::MinMax);
         let sums = graph
             .nodes
@@ -471,7 +483,7 @@ mod tests {
     #[test]
     fn wide_linear_layers_bring_outputs_nearer() {
         let graph = residual();
-        let statistics = calibrate(&graph, &inputs(&graph, 0..32), &|_, _| ()).unwrap();
+        let (statistics, _) = calibrate(&graph, &inputs(&graph, 0..32), &|_, _| ()).unwrap();
         let ranges = statistics.ranges(Method::MinMax);
         let wide = graph
             .nodes
@@ -492,25 +504,47 @@ mod tests {
         let seen = inputs(&graph, 0..32);
         let ranges = calibrate(&graph, &seen, &|_, _| ())
             .unwrap()
+            .0
             .ranges(Method::MinMax);
         let precision = Precision::narrow();
         let nearest = decibels(&graph, &ranges, &precision, &graph);
         let mut rounded = graph.clone();
         pin(&mut rounded, &ranges, &precision);
-        reconstruct(
-            &mut rounded,
-            &ranges,
-            &precision,
-            &seen,
-            Rounding::default(),
-            &|_, _| (),
-        )
-        .unwrap();
+        reconstruct(&mut rounded, &ranges, &precision, &seen, &|_, _| ()).unwrap();
         let found = decibels(&rounded, &ranges, &precision, &graph);
         assert!(found > nearest + 0.3, "{nearest} dB became {found} dB");
         let all_rounded = rounded.nodes.iter().filter_map(|node| node.operator.weights());
         assert!(all_rounded.clone().count() > 0);
         assert!(all_rounded.into_iter().all(|weights| weights.quantized.is_some()));
+    }
+
+    #[test]
+    fn layers_that_read_wide_sums_are_rounded_too() {
+        let start = Builder::new(8, 8, 3).convolution(16, 3, 1);
+        let stream = start.last();
+        let graph = start
+            .depthwise(3, 1)
+            .convolution(16, 1, 0)
+            .add(stream)
+            .convolution(8, 1, 0)
+            .operator(Operator::GlobalAveragePool)
+            .fully_connected(10)
+            .finish();
+        let seen = inputs(&graph, 0..16);
+        let ranges = calibrate(&graph, &seen, &|_, _| ())
+            .unwrap()
+            .0
+            .ranges(Method::MinMax);
+        let sums = mixed::sums(&graph).expect("there is one").tensors;
+        let precision = Precision { wide: sums };
+        let mut rounded = graph.clone();
+        pin(&mut rounded, &ranges, &precision);
+        reconstruct(&mut rounded, &ranges, &precision, &seen, &|_, _| ()).unwrap();
+        let (before, after) = (
+            decibels(&graph, &ranges, &precision, &graph),
+            decibels(&rounded, &ranges, &precision, &graph),
+        );
+        assert!(after > before, "{before} dB became {after} dB");
     }
 
     #[test]
@@ -544,17 +578,48 @@ mod tests {
         let graph = residual();
         let mut inputs = inputs(&graph, 0..16);
         inputs[0].iter_mut().for_each(|value| *value *= 30.0);
-        let judges: Vec<Vec<f32>> = inputs.iter().skip(3).step_by(4).cloned().collect();
-        let metadata = Metadata::default();
-        let mut search = Search::new(&graph, &judges, metadata, &|_, _| ()).unwrap();
-        let statistics = calibrate(&graph, &inputs, &|_, _| ()).unwrap();
+        let (statistics, outputs) = calibrate(&graph, &inputs, &|_, _| ()).unwrap();
+        let judges = inputs.into_iter().zip(outputs).skip(1).step_by(2);
+        let mut search = Search::new(&graph, judges.unzip(), &|_, _| ());
         search
             .attempt("as seen", &graph, &statistics, Method::MinMax)
             .unwrap();
-        let before = search.best.unwrap().decibels;
+        let before = search.best.as_ref().unwrap().fidelity.decibels;
         search.scale_ranges().unwrap();
-        let after = search.best.unwrap().decibels;
+        let after = search.best.as_ref().unwrap().fidelity.decibels;
         assert!(after > before + 2.0, "{before} dB became {after} dB");
+    }
+
+    #[test]
+    fn a_last_softmax_is_kept_and_what_it_reads_is_compared() {
+        let graph = Builder::new(6, 6, 3)
+            .convolution(8, 3, 1)
+            .operator(Operator::GlobalAveragePool)
+            .fully_connected(10)
+            .operator(Operator::Softmax { beta: 1.0 })
+            .finish();
+        let (inputs, metadata) = (inputs(&graph, 0..16), Metadata::default());
+        let recipe = Recipe::Best { wide_share: 0.0 };
+        let made = quantize(&graph, &inputs, Method::MinMax, recipe, metadata, &|_, _| ()).unwrap();
+        assert_eq!(made.graph.output, graph.output);
+        assert_eq!(made.network.nodes.len(), graph.nodes.len());
+        let output = &made.network.tensors[made.network.output];
+        assert_eq!((output.scale, output.zero_point), (1.0 / 256.0, -128));
+        let expected = |graph: &Graph| -> Vec<Vec<f32>> {
+            let judges = inputs.iter().skip(1).step_by(2);
+            judges.map(|input| float::run(graph, input).unwrap()).collect()
+        };
+        let judges: Vec<_> = inputs.iter().skip(1).step_by(2).cloned().collect();
+        assert!(fidelity(&made.network, &judges, &expected(&graph)).decibels > 20.0);
+        let (body, softmax) = split_softmax(&graph);
+        assert!(softmax.is_some());
+        let statistics = calibrate(&body, &inputs, &|_, _| ()).unwrap().0;
+        let ranges = statistics.ranges(Method::MinMax);
+        let first = convert(&body, &ranges, &Precision::narrow(), Metadata::default()).unwrap();
+        assert_eq!(
+            made.trials[0].fidelity,
+            fidelity(&first, &judges, &expected(&body))
+        );
     }
 
     #[test]
@@ -571,13 +636,7 @@ mod tests {
         .unwrap();
         assert!(made.trials[0].kept);
         let best = made.trials.iter().rfind(|trial| trial.kept).expect("one is kept");
-        let may_gain = |trial: &Trial| match trial.technique.ends_with("times as wide") {
-            true => WORTH_SCALING,
-            false => 0.0,
-        };
-        let beaten = |trial: &Trial| trial.fidelity.decibels <= best.fidelity.decibels + may_gain(trial);
-        assert!(made.trials.iter().all(beaten));
-        let judges: Vec<Vec<f32>> = inputs(&graph, 0..16).into_iter().skip(3).step_by(4).collect();
+        let judges: Vec<Vec<f32>> = inputs(&graph, 0..16).into_iter().skip(1).step_by(2).collect();
         let expected: Vec<Vec<f32>> = judges
             .iter()
             .map(|input| float::run(&graph, input).unwrap())

@@ -5,13 +5,14 @@
 
 use crate::calibrate::Range;
 use crate::convert::{ConvertError, Precision, convert};
-use crate::graph::{Graph, TensorId};
+use crate::graph::{Graph, Node, TensorId};
 use crate::inference::{dequantize, quantize};
 use crate::network::Metadata;
 use crate::plan::{Options, plan};
 use crate::write::to_bytes;
 use rayon::prelude::*;
 use sepconv::{AlignedVec, Element, Model, kernels, model::Tensor};
+use std::collections::BTreeSet;
 
 /// Inputs that are run before what they give is used up.
 const AT_ONCE: usize = 8;
@@ -94,6 +95,20 @@ fn is_bottleneck(graph: &Graph, index: usize) -> bool {
         .any(reads_earlier)
 }
 
+/// Of nodes in order, those that a tensor depends on.
+fn needed(nodes: &[Node], wanted: TensorId) -> Vec<Node> {
+    let mut tensors = BTreeSet::from([wanted]);
+    let mut kept = Vec::new();
+    for node in nodes.iter().rev() {
+        if tensors.contains(&node.output) {
+            tensors.extend(&node.inputs);
+            kept.push(node.clone());
+        }
+    }
+    kept.reverse();
+    kept
+}
+
 /// A part of a network.
 struct Runner {
     /// Nothing where the part is empty.
@@ -110,16 +125,16 @@ impl Runner {
                 output: description(graph, wanted, prefix.precision),
             });
         }
-        let mut part = Graph {
+        let part = Graph {
             name: String::new(),
+            // Tensors keep their numbers: ranges and widths go by them.
             tensors: graph.tensors.clone(),
-            nodes: graph.nodes[prefix.done..end].to_vec(),
+            nodes: needed(&graph.nodes[prefix.done..end], wanted),
             input: prefix.tensor,
             output: wanted,
             preprocess: None,
             notes: Vec::new(),
         };
-        crate::rewrite::remove_dead(&mut part);
         let network = convert(&part, prefix.ranges, prefix.precision, Metadata::default())?;
         let file = to_bytes(&network, &plan(&network, &Options::WHOLE), kernels::best().target)
             .expect("converted networks fit the format");

@@ -1,21 +1,16 @@
 //! Layer after layer: rounds the weights of each linear layer so that what it makes of the inputs that it really gets in
-//! the quantized network changes least, and sets its bias so that the mean is that of the float layer.
+//! the quantized network changes least, and moves its bias by what rounding the weights moved the mean.
+//!
+//! Biases do not make up for what the layers before changed: where a few inputs have values far outside all others', which
+//! are clipped, that would move the mean of all others away from where it belongs.
 
 use super::prefix::Prefix;
 use super::rounding::{Moments, second_moments};
 use super::samples::{Sampler, Samples};
 use crate::calibrate::Range;
-use crate::convert::{ConvertError, Precision, weight_scales, widen_for_bias};
-use crate::float::run_with;
-use crate::graph::{Graph, Node, Operator, QuantizedWeights};
+use crate::convert::{ConvertError, Precision, widen_for_bias};
+use crate::graph::{Graph, Operator, QuantizedWeights};
 use rayon::prelude::*;
-
-/// How weights are rounded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rounding {
-    /// Scales of weights may be so small that some weights are clipped.
-    pub clip: bool,
-}
 
 /// Rounds the weights of all float linear layers of a graph and fits their biases. The graph's activations must have their
 /// quantization ([`pin`](crate::convert::pin)).
@@ -28,74 +23,34 @@ pub fn reconstruct(
     ranges: &[Range],
     precision: &Precision,
     inputs: &[Vec<f32>],
-    rounding: Rounding,
     progress: &dyn Fn(&str, f32),
 ) -> Result<(), ConvertError> {
-    let means = float_means(graph, inputs, progress);
     let mut prefix = Prefix::new(graph, ranges, precision, inputs);
     let count = graph.nodes.len();
-    for (index, float_mean) in means.into_iter().enumerate() {
-        let Some(float_mean) = float_mean else { continue };
+    for index in 0..count {
+        let weights = graph.nodes[index].operator.weights();
+        if weights.is_none_or(|weights| weights.quantized.is_some()) {
+            continue;
+        }
         progress("rounding weights", index as f32 / count as f32);
         let mut sampler = Sampler::new(graph, &graph.nodes[index]);
         let scale = prefix.for_each_input_of(graph, index, |image, values| {
             sampler.add(graph, &graph.nodes[index], values, image, inputs.len());
         })?;
         let seen = sampler.finish();
-        fit(
-            &mut graph.nodes[index].operator,
-            &float_mean,
-            &seen,
-            scale,
-            rounding,
-        );
+        fit(&mut graph.nodes[index].operator, &seen, scale);
     }
     Ok(())
 }
 
-/// For each float linear node, the mean of each of its inputs in the float network, at the pixels that are sampled.
-fn float_means(graph: &Graph, inputs: &[Vec<f32>], progress: &dyn Fn(&str, f32)) -> Vec<Option<Vec<f32>>> {
-    let linear = |node: &Node| node.operator.weights().is_some_and(|w| w.quantized.is_none());
-    let mut sums: Vec<Option<(Vec<f32>, usize)>> = graph
-        .nodes
-        .iter()
-        .map(|node| linear(node).then(|| (vec![0.0; Sampler::new(graph, node).size()], 0)))
-        .collect();
-    for (image, input) in inputs.iter().enumerate() {
-        progress("sampling layers", image as f32 / inputs.len() as f32);
-        run_with(graph, input, |id, values| {
-            for (node, sums) in graph.nodes.iter().zip(&mut sums) {
-                let Some((sums, count)) = sums.as_mut().filter(|_| node.inputs[0] == id) else {
-                    continue;
-                };
-                let mut sampler = Sampler::new(graph, node);
-                sampler.add(graph, node, values, image, inputs.len());
-                for row in sampler.rows().chunks_exact(sums.len()) {
-                    *count += 1;
-                    sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
-                }
-            }
-        })
-        .expect("the inputs have been run before");
-    }
-    let mean = |(sums, count): (Vec<f32>, usize)| sums.into_iter().map(|sum| sum / count as f32).collect();
-    sums.into_iter().map(|sums| sums.map(mean)).collect()
-}
-
 /// Rounds the weights of an operator whose input has the given scale.
-fn fit(operator: &mut Operator, float_mean: &[f32], seen: &Samples, input_scale: f32, rounding: Rounding) {
+fn fit(operator: &mut Operator, seen: &Samples, input_scale: f32) {
     let weights = operator.weights().expect("only linear nodes are fitted");
     let rows = rows_of(operator);
     let mut least = vec![0f32; rows.len()];
     widen_for_bias(&mut least, |channel| weights.bias_of(channel), input_scale);
-    let widest = weight_scales(operator, weights, rows.len());
     let round = |output: usize, moments: &Moments| {
-        let scale = if rounding.clip {
-            moments.scale(&rows[output])
-        } else {
-            widest[output]
-        };
-        let scale = scale.max(least[output]);
+        let scale = moments.scale(&rows[output]).max(least[output]);
         let values = moments.round(&rows[output], scale);
         Row { values, scale }
     };
@@ -124,15 +79,15 @@ fn fit(operator: &mut Operator, float_mean: &[f32], seen: &Samples, input_scale:
         }
     };
     let bias = |(output, (row, fitted)): (usize, (&Vec<f32>, &Row))| {
-        let sum = |mean: &[f32], weight: &dyn Fn(usize) -> f32| -> f64 {
-            let (first, step) =
-                per_channel.map_or((0, 1), |(channels, multiplier)| (output / multiplier, channels));
-            let means = mean.iter().skip(first).step_by(step).enumerate();
-            means.map(|(index, mean)| (weight(index) * mean) as f64).sum()
-        };
-        let wanted = sum(float_mean, &|index| row[index]);
-        let made = sum(&seen.mean, &|index| fitted.values[index] as f32 * fitted.scale);
-        weights.bias_of(output) + (wanted - made) as f32
+        let (first, step) =
+            per_channel.map_or((0, 1), |(channels, multiplier)| (output / multiplier, channels));
+        let means = seen.mean.iter().skip(first).step_by(step);
+        let moved: f64 = means
+            .zip(row)
+            .zip(&fitted.values)
+            .map(|((mean, weight), value)| f64::from((weight - *value as f32 * fitted.scale) * mean))
+            .sum();
+        weights.bias_of(output) + moved as f32
     };
     let biases: Vec<f32> = rows.iter().zip(&fitted).enumerate().map(bias).collect();
     store(operator, &fitted, biases);

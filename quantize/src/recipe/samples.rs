@@ -52,16 +52,6 @@ impl Sampler {
         }
     }
 
-    /// Inputs of an output channel; for depthwise, of all channels.
-    pub fn size(&self) -> usize {
-        self.size
-    }
-
-    /// The samples so far, one after the other.
-    pub fn rows(&self) -> &[f32] {
-        &self.rows
-    }
-
     /// Adds what the node sees of input number `image` of `images`.
     pub fn add(&mut self, graph: &Graph, node: &Node, values: &[f32], image: usize, images: usize) {
         let shape = graph.shape(node.inputs[0]);
