@@ -27,7 +27,7 @@ pub struct Comparison {
     decibels: Vec<f32>,
 }
 
-/// Gains below so many standard errors are left: they would as often as not be chance.
+/// Gains of fewer standard errors than this are taken for chance.
 const STANDARD_ERRORS: f32 = 1.0;
 
 impl Comparison {
