@@ -235,6 +235,9 @@ impl Arguments {
     }
 }
 
+/// Bytes that the settings and figures take at most which a file gets after its weights are chosen.
+const STILL_TO_COME: usize = 192;
+
 /// Gives weights 4 bits until the file is small enough. How near the outputs are then to the float ones is said; without a
 /// float network, to those before.
 fn shrink(
@@ -255,8 +258,10 @@ fn shrink(
     };
     inputs.truncate(four_bits::INPUTS);
     let (options, target) = arguments.plan();
-    let size =
-        |network: &Network| Ok(write::to_bytes(network, &plan::plan(network, &options), target)?.len());
+    let size = |network: &Network| {
+        let file = write::to_bytes(network, &plan::plan(network, &options), target)?;
+        Ok(file.len() + STILL_TO_COME)
+    };
     let progress = |share: f32| bar.set_position((share * 100.0) as u64);
     let wrong = |error: &dyn std::fmt::Display| Failure::input(&arguments.source, error);
     let shrunken = four_bits::shrink(network, &inputs, wanted, &size, &progress);
