@@ -203,35 +203,43 @@ fn contest(
     let (ours, theirs) = prepare(network, source, images, python)?;
     let mut all = Vec::new();
     for &threads in &arguments.threads {
-        let mut rounds: Vec<(String, Vec<f64>, f64)> = Vec::new();
+        let peers = network.peers.iter().copied().map(Some);
+        let mut contenders: Vec<Contender> = peers.chain([None]).map(Contender::new).collect();
         for round in 0..arguments.rounds.max(1) {
             eprintln!("{}, {threads} threads, round {}", network.name, round + 1);
-            let peers = network.peers.iter().copied().map(Some);
-            for (number, peer) in peers.chain([None]).enumerate() {
-                let (who, median, least) = match peer {
-                    Some(peer) => peer_latency(arguments, python, peer, &theirs, threads)?,
-                    None => our_latency(arguments, &ours, threads)?,
+            for mut contender in std::mem::take(&mut contenders) {
+                let latency = match contender.peer {
+                    Some(peer) => peer_latency(arguments, python, peer, &theirs, threads),
+                    None => our_latency(arguments, &ours, threads),
                 };
-                if round == 0 {
-                    rounds.push((who, Vec::new(), f64::INFINITY));
+                match (latency, contender.peer) {
+                    (Ok((who, median, least)), _) => {
+                        contender.who = who;
+                        contender.medians.push(median);
+                        contender.least = contender.least.min(least);
+                        contenders.push(contender);
+                    }
+                    // OpenVINO held to an older instruction set cannot run every network.
+                    (Err(error), Some(peer)) => eprintln!("left out: {peer} with {}: {error}", network.name),
+                    (Err(error), None) => return Err(error),
                 }
-                rounds[number].1.push(median);
-                rounds[number].2 = rounds[number].2.min(least);
             }
         }
-        let peers = network.peers.len();
-        let mut found: Vec<Measured> = rounds
+        let peers = contenders.len() - 1;
+        if peers == 0 {
+            return Err(Error::Failed(format!("no peer could run {}", network.name)));
+        }
+        let mut found: Vec<Measured> = contenders
             .into_iter()
-            .enumerate()
-            .map(|(number, (who, mut medians, least))| {
-                medians.sort_by(f64::total_cmp);
+            .map(|mut contender| {
+                contender.medians.sort_by(f64::total_cmp);
                 Measured {
                     network: network.name,
                     threads,
-                    who,
-                    ours: number == peers,
-                    median: medians[medians.len() / 2],
-                    least,
+                    who: contender.who,
+                    ours: contender.peer.is_none(),
+                    median: contender.medians[contender.medians.len() / 2],
+                    least: contender.least,
                     ratio: 0.0,
                 }
             })
@@ -246,6 +254,26 @@ fn contest(
         all.extend(found);
     }
     Ok(all)
+}
+
+/// One of those that run a network in turn, and what it took.
+struct Contender {
+    /// `None` for ourselves.
+    peer: Option<&'static str>,
+    who: String,
+    medians: Vec<f64>,
+    least: f64,
+}
+
+impl Contender {
+    fn new(peer: Option<&'static str>) -> Self {
+        Self {
+            peer,
+            who: String::new(),
+            medians: Vec::new(),
+            least: f64::INFINITY,
+        }
+    }
 }
 
 fn peer_latency(
