@@ -15,6 +15,7 @@ mod images;
 mod npy;
 mod progress;
 mod provision;
+mod python;
 mod report;
 mod sepconv;
 mod table;

@@ -11,6 +11,11 @@ pub fn root() -> &'static Path {
         .unwrap_or(Path::new("."))
 }
 
+/// The folder of data that some tasks and tests measure with, whether it is there or not; no clone has it.
+pub fn shared() -> PathBuf {
+    std::env::var_os("SEPCONV_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from)
+}
+
 /// Cargo, as it was called.
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use crate::command;
 use crate::error::Error;
+use crate::python;
 use crate::workspace::{root, target};
 
 /// How many cases are generated.
@@ -17,16 +18,8 @@ const CASES: &str = "1000";
 ///
 /// [`Error`] if there is no Python, or they do not install.
 pub fn install(requirements: &str) -> Result<PathBuf, Error> {
-    let environment = target().join("conformance-venv");
-    let python = environment.join("bin/python");
-    if !python.is_file() {
-        command::run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
-    }
-    let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-    let file = root().join("tests/conformance").join(requirements);
-    command::run(pip.arg("-r").arg(file))?;
-    Ok(python)
+    let requirements = format!("tests/conformance/{requirements}");
+    python::install("conformance-venv", &[&requirements])
 }
 
 /// Generates cases in the folder for all that is built. The cases are the same every time.

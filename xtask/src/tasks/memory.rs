@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::error::Error;
 use crate::sepconv;
 use crate::table::{render, thousands};
-use crate::workspace::{root, target};
+use crate::workspace::{root, shared, target};
 
 /// Arguments of `memory`.
 #[derive(clap::Args)]
@@ -144,7 +144,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
         }
         Ok(())
     };
-    let shared = std::env::var_os("SEPCONV_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
+    let shared = shared();
     for network in &NETWORKS {
         let source = shared.join("models").join(network.file);
         if source.is_file() {

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use crate::command;
 use crate::error::Error;
+use crate::python;
 use crate::sepconv;
 use crate::table::render;
-use crate::workspace::{cargo, root, target};
+use crate::workspace::{cargo, root, shared, target};
 
 /// Measure this project against its peers. Needs Python 3 and, the first time, the network.
 #[derive(clap::Args)]
@@ -92,11 +93,11 @@ const OWN: Network = Network {
 ///
 /// [`Error`] if the peers do not install, or a network cannot be quantized or run.
 pub fn run(arguments: &Arguments) -> Result<(), Error> {
-    let python = install()?;
+    let python = python::install("peers-venv", &["tests/peers/requirements.txt"])?;
     if arguments.layers {
         return layers(&python);
     }
-    let shared = std::env::var_os("SEPCONV_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
+    let shared = shared();
     let models = arguments.models.clone().unwrap_or_else(|| shared.join("models"));
     let images = arguments.images.clone().or_else(|| {
         let images = shared.join("data/imagenet-calibration");
@@ -117,26 +118,6 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
         measured = contest(arguments, &OWN, &source, Some(&digits), &python)?;
     }
     print(arguments, &measured)
-}
-
-/// Installs the peers in an environment of their own and returns its Python.
-fn install() -> Result<PathBuf, Error> {
-    let environment = target().join("peers-venv");
-    let python = environment.join("bin/python");
-    if !python.is_file() {
-        command::run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
-    }
-    let install = [
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "-r",
-    ];
-    let requirements = root().join("tests/peers/requirements.txt");
-    command::run(Command::new(&python).args(install).arg(requirements))?;
-    Ok(python)
 }
 
 /// Quantizes a network for us and for the peers: the same network and images, each by its own quantizer.
@@ -294,11 +275,7 @@ fn peer_latency(
     if let Some(limit) = limit {
         script.env("ONEDNN_MAX_CPU_ISA", limit);
     }
-    let (output, _) = command::output_within(&mut script, LIMIT)?;
-    let report: Value = serde_json::from_slice(&output.stdout).map_err(|_| {
-        let message = String::from_utf8_lossy(&output.stderr).trim_end().to_string();
-        Error::Failed(format!("{peer} reported no JSON\n{message}"))
-    })?;
+    let report = python::json(&mut script, LIMIT, &format!("{peer} reported no JSON"))?;
     let mut who = format!("{peer} {}", report["version"].as_str().unwrap_or(""));
     if let (Some(limit), "openvino") = (limit, peer) {
         who += &format!(" ({limit})");

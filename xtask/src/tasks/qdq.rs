@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::command;
 use crate::error::Error;
+use crate::python;
 use crate::sepconv;
 use crate::table::render;
 use crate::tasks::conformance;
-use crate::workspace::{root, target};
+use crate::workspace::{root, shared, target};
 
 /// Compare exports in QDQ format, computed by ONNX Runtime, with the models themselves.
 #[derive(clap::Args)]
@@ -165,7 +165,7 @@ fn compare_all(python: &Path) -> Result<Vec<(&'static str, Value)>, Error> {
     for network in &OWN {
         compared.push((network.name, compare(python, network, root())?));
     }
-    let shared = std::env::var_os("SEPCONV_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
+    let shared = shared();
     for network in &SHARED {
         let (Inputs::Images { folder: inputs, .. } | Inputs::Array(inputs)) = network.inputs;
         let parts = [network.source, inputs].map(|part| shared.join(part));
@@ -208,14 +208,8 @@ fn compare(python: &Path, network: &Network, folder: &Path) -> Result<Value, Err
     script
         .arg(root().join("tests/conformance/qdq.py"))
         .arg(sepconv::path()?);
-    let (output, _) = command::output_within(script.args([model, export, inputs]), LIMIT)?;
-    serde_json::from_slice(&output.stdout).map_err(|_| {
-        let message = String::from_utf8_lossy(&output.stderr).trim_end().to_string();
-        Error::Failed(format!(
-            "{}: ONNX Runtime could not be compared\n{message}",
-            network.name
-        ))
-    })
+    let failure = format!("{}: ONNX Runtime could not be compared", network.name);
+    python::json(script.args([model, export, inputs]), LIMIT, &failure)
 }
 
 /// Sums over kinds of operators: how many there are, their values, those that are apart, and the steps at most.

@@ -4,11 +4,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::{Measured, exact_normalization, import};
-use crate::command;
 use crate::error::Error;
+use crate::python;
 use crate::sepconv;
 use crate::tasks::conformance;
 use crate::workspace::{root, target};
@@ -79,13 +77,8 @@ pub fn measure(folder: &Path) -> Result<Option<Measured>, Error> {
 fn compare(model: &Path, inputs: &Path, outputs: &Path) -> Result<[u64; 2], Error> {
     let mut script = Command::new(conformance::install("requirements.txt")?);
     script.arg(root().join("tests/conformance/network.py"));
-    let (output, _) = command::output_within(script.args([model, inputs, outputs]), LIMIT)?;
-    let found: Value = serde_json::from_slice(&output.stdout).map_err(|_| {
-        let message = String::from_utf8_lossy(&output.stderr).trim_end().to_string();
-        Error::Failed(format!(
-            "{NAME}: TensorFlow Lite Micro could not be compared\n{message}"
-        ))
-    })?;
+    let failure = format!("{NAME}: TensorFlow Lite Micro could not be compared");
+    let found = python::json(script.args([model, inputs, outputs]), LIMIT, &failure)?;
     Ok(["equal", "count"].map(|key| found[key].as_u64().unwrap_or(0)))
 }
 

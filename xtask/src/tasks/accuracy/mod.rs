@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 
 use crate::command;
 use crate::error::Error;
+use crate::python;
 use crate::sepconv;
 use crate::table::render;
-use crate::workspace::{root, target};
+use crate::workspace::{root, shared, target};
 
 /// Measure accuracy: floating point, and int8 by each recipe.
 #[derive(clap::Args)]
@@ -88,28 +89,8 @@ const NETWORKS: [Network; 6] = [
             agreement: 98.5,
         },
     },
-    Network {
-        name: "mini Xception, FER2013",
-        model: "mini-xception-fer2013.onnx",
-        theirs: None,
-        calibration: "faces/calibration",
-        test: "faces/test",
-        unpacked: true,
-        normalization: Some(["127.5", "127.5"]),
-        resize: "bilinear",
-        bar: Bar::BelowFloat(0.5),
-    },
-    Network {
-        name: "big Xception, FER2013",
-        model: "big-xception-fer2013.onnx",
-        theirs: None,
-        calibration: "faces/calibration",
-        test: "faces/test",
-        unpacked: true,
-        normalization: Some(["127.5", "127.5"]),
-        resize: "bilinear",
-        bar: Bar::BelowFloat(0.5),
-    },
+    faces("mini Xception, FER2013", "mini-xception-fer2013.onnx"),
+    faces("big Xception, FER2013", "big-xception-fer2013.onnx"),
     Network {
         name: "DS-CNN, keywords",
         model: "mlperf-tiny/kws_float.tflite",
@@ -134,15 +115,28 @@ const NETWORKS: [Network; 6] = [
     },
 ];
 
+/// A network that tells faces' expressions.
+const fn faces(name: &'static str, model: &'static str) -> Network {
+    Network {
+        name,
+        model,
+        theirs: None,
+        calibration: "faces/calibration",
+        test: "faces/test",
+        unpacked: true,
+        normalization: Some(["127.5", "127.5"]),
+        resize: "bilinear",
+        bar: Bar::BelowFloat(0.5),
+    }
+}
+
 /// Measures and prints the table.
 ///
 /// # Errors
 ///
 /// [`Error`] if there is no data, a network cannot be quantized or run, or int8 is less accurate than its bar.
 pub fn run(arguments: &Arguments) -> Result<(), Error> {
-    let folder = arguments.folder.clone().unwrap_or_else(|| {
-        std::env::var_os("SEPCONV_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from)
-    });
+    let folder = arguments.folder.clone().unwrap_or_else(shared);
     if !folder.join("models").is_dir() || !folder.join("data").is_dir() {
         return Err(Error::Input(format!(
             "{} has no models/ and data/: give a folder that has, as `cargo xtask accuracy DIR`",
@@ -158,7 +152,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     if networks.iter().any(|network| network.unpacked) || arguments.peers {
         let mut requirements = vec!["tests/accuracy/requirements.txt"];
         requirements.extend(arguments.peers.then_some("tests/peers/accuracy.txt"));
-        let python = &*python.insert(install(&requirements)?);
+        let python = &*python.insert(python::install("accuracy-venv", &requirements)?);
         let mut script = Command::new(python);
         script.arg(root().join("tests/accuracy/data.py"));
         command::run(script.arg(folder.join("data")).arg(&unpacked))?;
@@ -238,22 +232,6 @@ const PUBLISHED: &str = "int8 as published";
 fn make_folder(folder: &Path) -> Result<(), Error> {
     std::fs::create_dir_all(folder)
         .map_err(|error| Error::Environment(format!("cannot make {}: {error}", folder.display())))
-}
-
-/// Installs what these files ask for in an environment of its own and returns its Python.
-fn install(requirements: &[&str]) -> Result<PathBuf, Error> {
-    let environment = target().join("accuracy-venv");
-    let python = environment.join("bin/python");
-    if !python.is_file() {
-        command::run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
-    }
-    let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-    for file in requirements {
-        pip.arg("-r").arg(root().join(file));
-    }
-    command::run(&mut pip)?;
-    Ok(python)
 }
 
 /// One quantization of a network.

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::provision::{self, Status, torch};
 use crate::sepconv;
 use crate::tasks::{conformance, emulated_pc, qdq};
-use crate::workspace::{cargo, root, tool};
+use crate::workspace::{cargo, root, shared, tool};
 
 /// Arguments of `test`.
 #[derive(clap::Args)]
@@ -85,7 +85,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
             .left_out
             .push("training (sepconv-train and the tests that train): --without-training".into());
     }
-    if !shared_folder_present() {
+    if !shared().is_dir() {
         outcome.left_out.push(
             "checks against measuring data: SEPCONV_SHARED names no folder, and there is no ../shared".into(),
         );
@@ -225,14 +225,6 @@ fn nextest(command: &mut Command) -> Result<&mut Command, Error> {
         "--success-output",
         "immediate",
     ]))
-}
-
-/// The folder of data that some tests measure with, and that no clone has.
-fn shared_folder_present() -> bool {
-    match std::env::var_os("SEPCONV_SHARED") {
-        Some(folder) => std::path::Path::new(&folder).is_dir(),
-        None => root().join("../shared").is_dir(),
-    }
 }
 
 fn conclude(outcome: Outcome) -> Result<(), Error> {
