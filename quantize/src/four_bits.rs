@@ -4,10 +4,10 @@
 //! taken by what they move for each byte that they save, until the file is small enough. The activations stay as they are.
 
 use crate::evaluate::operator_outputs;
-use crate::inference::{dequantize, quantize, run_many};
+use crate::inference::quantize;
 use crate::network::{Linear, Network, Operation, TensorId};
 use crate::plan::{Options, plan};
-use crate::recipe::{Fidelity, fidelity};
+use crate::recipe::{Fidelity, fidelity, infer};
 use crate::write::{WriteError, to_bytes};
 use sepconv::fixed_point::Multiplier;
 use sepconv::kernels;
@@ -73,7 +73,7 @@ pub fn shrink(
     let kernels = kernels::best().target;
     let file = to_bytes(network, &plan(network, &Options::WHOLE), kernels)?;
     let model = Model::new(&file).expect("what was written can be read");
-    let expected = outputs(&model, inputs);
+    let expected: Vec<Vec<f32>> = inputs.iter().map(|input| infer(&model, input)).collect();
     let activations = Activations::of(network, &model, inputs);
 
     let candidates: Vec<usize> = (0..network.nodes.len())
@@ -140,19 +140,6 @@ fn can_shrink(network: &Network, node: usize) -> bool {
     let fits = |multiplier: &Multiplier| multiplier.to_real() * 128.0 / GREATEST <= 1.0;
     let has_form = |linear: &Linear| linear.weight_bits == 8 && linear.multipliers.iter().all(fits);
     linear(network, node).is_some_and(has_form) && narrow(input) && narrow(output)
-}
-
-/// The network's outputs as real numbers.
-fn outputs(model: &Model, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
-    let bytes: Vec<i8> = inputs
-        .iter()
-        .flat_map(|input| quantize(input, &model.input()))
-        .collect();
-    let found = run_many(model, &bytes).expect("the inputs fit the network");
-    found
-        .chunks(model.output().bytes())
-        .map(|output| dequantize(output, &model.output()))
-        .collect()
 }
 
 /// Of each channel of each tensor, the means of its values less the zero point and of their squares.

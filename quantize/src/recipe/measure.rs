@@ -57,7 +57,7 @@ pub fn compare(network: &Network, inputs: &[Vec<f32>], expected: &[Vec<f32>]) ->
     let energy = |values: &[f32]| values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>();
     let signal = expected.iter().map(|values| energy(values)).sum::<f64>() / inputs.len() as f64;
     let compare = |(input, expected): (&Vec<f32>, &Vec<f32>)| {
-        let found = run(&model, input);
+        let found = infer(&model, input);
         let errors: Vec<f32> = expected.iter().zip(&found).map(|(a, b)| a - b).collect();
         let noise = (energy(&errors) / signal.max(f64::MIN_POSITIVE)).max(LEAST_NOISE);
         (
@@ -80,7 +80,7 @@ pub fn fidelity(network: &Network, inputs: &[Vec<f32>], expected: &[Vec<f32>]) -
 }
 
 /// One inference on real numbers.
-fn run(model: &Model, input: &[f32]) -> Vec<f32> {
+pub(crate) fn infer(model: &Model, input: &[f32]) -> Vec<f32> {
     let mut arena = AlignedVec::zeroed(model.arena_len());
     let mut output = vec![0; model.output().bytes()];
     model

@@ -17,6 +17,7 @@ mod samples;
 
 pub use equalize::equalize;
 pub use groups::{Group, groups};
+pub(crate) use measure::infer;
 pub use measure::{Comparison, Fidelity, compare, fidelity};
 pub use reconstruct::reconstruct;
 
