@@ -60,11 +60,68 @@ pub(crate) fn block_pixels(depth: usize) -> usize {
     (PREPARED / pixel_len(depth).max(1) / 42).max(1) * 42
 }
 
-/// Bytes of scratch memory: prepared inputs from the first multiple of 64 on.
+/// Bytes of scratch memory: from the first multiple of 64 on, prepared inputs, or what [`Pairs`] says.
 pub(crate) fn scratch_len(shape: &LinearShape) -> usize {
-    let depth = shape.weights_per_channel();
-    let pixels = block_pixels(depth).min(shape.output.pixels());
-    CHUNK + pixels * pixel_len(depth)
+    let (depth, pixels) = (shape.weights_per_channel(), shape.output.pixels());
+    let prepared = block_pixels(depth).min(pixels) * pixel_len(depth);
+    CHUNK + prepared.max(Pairs::of(depth, pixels).len())
+}
+
+/// Scratch memory of the kernels that widen inputs and weights to 16 bits, in this order; nothing for so few pixels that they
+/// are not worth it. All but the last are multiples of 64.
+#[derive(Clone, Copy)]
+pub(crate) struct Pairs {
+    /// Pixels that are prepared at a time.
+    pub block: usize,
+    /// Bytes of inputs that are gathered at a time.
+    pub bytes: usize,
+    /// Bytes of widened weights of half a panel.
+    pub weights: usize,
+    /// Bytes of widened inputs.
+    pub inputs: usize,
+    /// Bytes of a number for each pixel.
+    pub numbers: usize,
+}
+
+impl Pairs {
+    /// The most pixels of a tile.
+    pub const TILE: usize = 4;
+    /// Pixels that are gathered at a time: a multiple of the tile's.
+    pub const TOGETHER: usize = 16;
+    /// Below this number of pixels, widening weights takes longer than it saves.
+    const LEAST_PIXELS: usize = 6;
+
+    /// For an operator with so many output pixels.
+    pub fn of(depth: usize, pixels: usize) -> Self {
+        if pixels < Self::LEAST_PIXELS {
+            return Self {
+                block: 0,
+                bytes: 0,
+                weights: 0,
+                inputs: 0,
+                numbers: 0,
+            };
+        }
+        let block = (PREPARED / Self::pixel_len(depth).max(1) / Self::TILE).max(1) * Self::TILE;
+        let block = block.min(pixels);
+        Self {
+            block,
+            bytes: Self::TOGETHER.min(pixels) * pixel_len(depth),
+            weights: depth.div_ceil(DEPTH_STEP) * GROUP * DEPTH_STEP * 2,
+            inputs: block * Self::pixel_len(depth),
+            numbers: block * 4,
+        }
+    }
+
+    /// Bytes of a pixel's widened inputs.
+    pub fn pixel_len(depth: usize) -> usize {
+        depth.next_multiple_of(CHUNK / 2) * 2
+    }
+
+    /// Bytes of all.
+    pub fn len(self) -> usize {
+        self.bytes + self.weights + self.inputs + self.numbers
+    }
 }
 
 /// The block of constants.

@@ -222,24 +222,23 @@ impl Windows<'_> {
                 return Some(());
             }
             // Pieces that follow each other are copied as short vectors, each over what the one before it has too much, as
-            // long as such vectors lie within the input's rows.
-            let short = <V::Half as Vector>::BYTES;
+            // long as such vectors lie within the input's rows. What the last one has too much is before the chunk's end.
+            let left = CHUNK - part.start % CHUNK;
             let mut end = 0;
             let follow = pieces.iter().all(|(_, start, stop)| {
-                let follows = *start == end && start + short <= V::BYTES && stop - start <= short;
+                let follows = *start == end && start + V::SHORT <= left && stop - start <= V::SHORT;
                 end = *stop;
                 follows
             });
             let copied = if follow && end == part.end - part.start {
-                columns.len().min((room + step).saturating_sub(short) / step)
+                columns.len().min((room + step).saturating_sub(V::SHORT) / step)
             } else {
                 0
             };
-            let sign_short = V::Half::splat_8(SIGN);
             for (from, start, _) in pieces.iter() {
                 let (mut from, mut to) = (*from, to.add(*start));
                 for _ in 0..copied {
-                    V::Half::load(from).xor(sign_short).store(to);
+                    V::copy_short(from, to, SIGN);
                     from = from.wrapping_add(step);
                     to = to.wrapping_add(CHUNK);
                 }

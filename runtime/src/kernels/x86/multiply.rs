@@ -9,7 +9,7 @@ use crate::layout::x86_gemm::{CHUNK, DEPTH_STEP, PANEL, panel_weights, pixel_len
 use crate::operator::Linear;
 
 /// The largest tile of any instruction set.
-const MAX_TILE: usize = 14;
+pub(super) const MAX_TILE: usize = 14;
 /// Steps of the depth in a chunk.
 const STEPS: usize = CHUNK / DEPTH_STEP;
 
@@ -323,11 +323,7 @@ unsafe fn finish_pairs<V: Vector>(
             first: &first,
             second: &second,
         };
-        match output.formula([&first, &second]) {
-            CLAMPED => finish_pairs_by::<V, CLAMPED>(pair, sums, destination),
-            SIGNED => finish_pairs_by::<V, SIGNED>(pair, sums, destination),
-            _ => finish_pairs_by::<V, ANY>(pair, sums, destination),
-        }
+        pair.finish(sums, destination);
     }
 }
 
@@ -337,6 +333,25 @@ pub(super) struct PairScales<'a, V: Vector> {
     pub output: &'a Output<V>,
     pub first: &'a Scales<V>,
     pub second: &'a Scales<V>,
+}
+
+impl<V: Vector> PairScales<'_, V> {
+    /// As [`finish_pairs`].
+    ///
+    /// # Safety
+    ///
+    /// As [`finish_pairs`].
+    #[inline(always)]
+    pub unsafe fn finish(self, sums: &[V; 2 * MAX_TILE], destination: Destination) {
+        // SAFETY: the contract.
+        unsafe {
+            match self.output.formula([self.first, self.second]) {
+                CLAMPED => finish_pairs_by::<V, CLAMPED>(self, sums, destination),
+                SIGNED => finish_pairs_by::<V, SIGNED>(self, sums, destination),
+                _ => finish_pairs_by::<V, ANY>(self, sums, destination),
+            }
+        }
+    }
 }
 
 /// As [`finish_pairs`], by one formula.

@@ -8,6 +8,8 @@ use core::marker::PhantomData;
 pub(super) trait Dot: Copy {
     /// See [`Vector::TILE`].
     const TILE: usize;
+    /// See [`Vector::PAIRS`].
+    const PAIRS: bool = false;
     /// See [`Vector::add_dot`].
     ///
     /// # Safety
@@ -56,7 +58,7 @@ pub(super) trait Dot: Copy {
 ///
 /// The processor must have AVX2.
 #[inline(always)]
-unsafe fn first_lanes(count: usize) -> __m256i {
+pub(super) unsafe fn first_lanes(count: usize) -> __m256i {
     // SAFETY: AVX2, by the contract.
     unsafe {
         let numbers = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -70,6 +72,7 @@ pub(super) struct Pairs;
 
 impl Dot for Pairs {
     const TILE: usize = 4;
+    const PAIRS: bool = true;
 
     #[inline(always)]
     unsafe fn add_dot(sum: __m256i, unsigned: __m256i, signed: __m256i) -> __m256i {
@@ -137,7 +140,9 @@ impl<D: Dot> Vector for Narrow<D> {
     type Half = Self;
     type Orders = ();
     const BYTES: usize = 32;
+    const SHORT: usize = 16;
     const TILE: usize = D::TILE;
+    const PAIRS: bool = D::PAIRS;
     const OVERLAPS: bool = false;
 
     #[inline(always)]
@@ -177,6 +182,13 @@ impl<D: Dot> Vector for Narrow<D> {
     #[inline(always)]
     unsafe fn store_low_half(self, to: *mut u8) {
         unsafe { _mm_storeu_si128(to.cast(), _mm256_castsi256_si128(self.0)) }
+    }
+    #[inline(always)]
+    unsafe fn copy_short(from: *const u8, to: *mut u8, bits: i8) {
+        unsafe {
+            let bytes = _mm_loadu_si128(from.cast());
+            _mm_storeu_si128(to.cast(), _mm_xor_si128(bytes, _mm_set1_epi8(bits)));
+        }
     }
     #[inline(always)]
     unsafe fn high_half(self) -> Self {

@@ -9,9 +9,10 @@
 use super::amx;
 use super::gather::{Everything, Pixels, Place, Source, Windows};
 use super::multiply::multiply_block;
+use super::pairs;
 use super::vector::Vector;
 use crate::layout::x86::{GROUP, GroupConstants};
-use crate::layout::x86_gemm::{CHUNK, block_pixels, panel_weights, pixel_len};
+use crate::layout::x86_gemm::{CHUNK, Pairs, block_pixels, panel_weights, pixel_len};
 use crate::operator::Linear;
 use crate::{Band, Rows, Shape};
 
@@ -145,10 +146,18 @@ unsafe fn product<V: Vector, S: Source, const MATRIX: bool>(
         // Never so in a model: its view has checked it.
         return None;
     }
+    let mut walk = Walk {
+        y: first_row,
+        x: 0,
+        width,
+    };
+    if V::PAIRS && Pairs::of(depth, pixels).block > 0 {
+        // SAFETY: `fits`, and the contract.
+        return unsafe { pairs::product::<V, S>(linear, depth, walk, output, prepared, source) };
+    }
     let prepared = prepared.as_mut_ptr().cast::<u8>();
     let matrix = MATRIX && amx::is_worthwhile(depth, pixels);
     let overlap = !matrix && V::OVERLAPS && S::SMALL_TILES && depth <= OVERLAP_DEPTH && channels > GROUP;
-    let (mut y, mut x) = (first_row, 0);
     for first_pixel in (0..pixels).step_by(block) {
         let pixels = block.min(pixels - first_pixel);
         let tiles = if overlap {
@@ -159,16 +168,8 @@ unsafe fn product<V: Vector, S: Source, const MATRIX: bool>(
         for (first, len) in tiles.iter() {
             // SAFETY: the tile is within the block, for which there is room.
             let tile = unsafe { prepared.add(first * pixel_len(depth)) };
-            let mut first = 0;
-            while first < len {
-                let count = (len - first).min(width - x);
-                // SAFETY: the tile has room for `len` pixels.
-                unsafe { source.fill::<V>(y, x, count, Place { tile, first, len }) }?;
-                (first, x) = (first + count, x + count);
-                if x == width {
-                    (y, x) = (y + 1, 0);
-                }
-            }
+            // SAFETY: the tile has room for `len` pixels.
+            unsafe { walk.fill::<V, S>(&source, tile, len) }?;
         }
         // SAFETY: the tiles are prepared, and the output has room for them from `first_pixel` on.
         unsafe {
@@ -181,6 +182,35 @@ unsafe fn product<V: Vector, S: Source, const MATRIX: bool>(
         }
     }
     Some(())
+}
+
+/// The next output pixel to prepare inputs for; pixels go by rows of so many.
+pub(super) struct Walk {
+    y: usize,
+    x: usize,
+    width: usize,
+}
+
+impl Walk {
+    /// Prepares the inputs of the next `len` pixels, or returns `None` if the input is not what it should be.
+    ///
+    /// # Safety
+    ///
+    /// The processor has `V`'s instruction set; the tile has room for so many pixels.
+    #[inline(always)]
+    pub unsafe fn fill<V: Vector, S: Source>(&mut self, source: &S, tile: *mut u8, len: usize) -> Option<()> {
+        let mut first = 0;
+        while first < len {
+            let count = (len - first).min(self.width - self.x);
+            // SAFETY: the contract.
+            unsafe { source.fill::<V>(self.y, self.x, count, Place { tile, first, len }) }?;
+            (first, self.x) = (first + count, self.x + count);
+            if self.x == self.width {
+                (self.y, self.x) = (self.y + 1, 0);
+            }
+        }
+        Some(())
+    }
 }
 
 /// A number of pixels cut into tiles.
@@ -206,7 +236,7 @@ impl Tiles {
     }
 
     /// Tiles of one size, but for the last.
-    fn full(pixels: usize, len: usize) -> Self {
+    pub fn full(pixels: usize, len: usize) -> Self {
         Self {
             pixels,
             count: pixels.div_ceil(len),

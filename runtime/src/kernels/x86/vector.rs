@@ -16,6 +16,8 @@ pub(super) trait Vector: Copy {
     const BYTES: usize;
     /// Vectors of half the length where they are worth their while, else the same.
     type Half: Vector;
+    /// Bytes of a short vector.
+    const SHORT: usize;
     /// Constants that the compiler is not to see: it would turn single permutations into several cheaper ones, which is
     /// no gain where all run on one port.
     type Orders: Copy;
@@ -23,6 +25,8 @@ pub(super) trait Vector: Copy {
     const TILE: usize;
     /// Whether there are registers enough to multiply one tile while another is requantized.
     const OVERLAPS: bool;
+    /// Whether [`pairs`](super::pairs) multiplies matrices faster than [`add_dot`](Self::add_dot); only where that has AVX2.
+    const PAIRS: bool;
 
     /// See [`Orders`](Self::Orders).
     unsafe fn orders() -> Self::Orders;
@@ -38,6 +42,8 @@ pub(super) trait Vector: Copy {
     unsafe fn store_first(self, to: *mut u8, len: usize);
     /// Writes the first half of the bytes.
     unsafe fn store_low_half(self, to: *mut u8);
+    /// Copies [`SHORT`](Self::SHORT) bytes, flipping bits of each.
+    unsafe fn copy_short(from: *const u8, to: *mut u8, bits: i8);
     /// The second half of the bytes, first.
     unsafe fn high_half(self) -> Self;
     /// The same byte everywhere.

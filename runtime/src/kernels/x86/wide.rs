@@ -27,8 +27,10 @@ impl Vector for Wide {
     type Half = Narrow<Masked>;
     type Orders = Orders;
     const BYTES: usize = 64;
+    const SHORT: usize = 32;
     const TILE: usize = 14;
     const OVERLAPS: bool = true;
+    const PAIRS: bool = false;
 
     #[inline(always)]
     unsafe fn orders() -> Orders {
@@ -66,6 +68,13 @@ impl Vector for Wide {
     #[inline(always)]
     unsafe fn store_low_half(self, to: *mut u8) {
         unsafe { _mm256_storeu_si256(to.cast(), _mm512_castsi512_si256(self.0)) }
+    }
+    #[inline(always)]
+    unsafe fn copy_short(from: *const u8, to: *mut u8, bits: i8) {
+        unsafe {
+            let bytes = _mm256_loadu_si256(from.cast());
+            _mm256_storeu_si256(to.cast(), _mm256_xor_si256(bytes, _mm256_set1_epi8(bits)));
+        }
     }
     #[inline(always)]
     unsafe fn high_half(self) -> Self {

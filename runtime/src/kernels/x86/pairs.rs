@@ -1,0 +1,320 @@
+//! Products of matrices by AVX2 with half the multiplications (S. Winograd, "A New Algorithm for Inner Product", IEEE
+//! Transactions on Computers, 1968).
+//!
+//! AVX2's product of bytes, `vpmaddubsw`, saturates; its product of 16-bit numbers, `vpmaddwd`, takes two instructions for
+//! four products a lane, which most processors issue on two ports only. But
+//!
+//! ```text
+//! x₀ w₀ + x₁ w₁ = (x₀ + w₁) (x₁ + w₀) − x₀ x₁ − w₀ w₁
+//! ```
+//!
+//! and the last two products belong to a pixel and to a channel alone: each is computed once, and taken off the bias. What is
+//! left for four products a lane is one `vpmaddwd` and three additions. Sums of an unsigned and a signed byte fit 16 bits,
+//! pairs of their products fit 32; sums of these wrap, as the specification's do.
+//!
+//! Inputs and weights are widened beforehand: of each four, numbers 0 and 2 (the even ones) to one place, 1 and 3 to another.
+//! Inputs are for a block of pixels, weights for as many channels as a tile has.
+
+use super::gather::Source;
+use super::multiply::{Destination, MAX_TILE, PairScales, finish_single};
+use super::narrow::first_lanes;
+use super::product::{Tiles, Walk};
+use super::requantize::{Output, Scales};
+use super::vector::Vector;
+use crate::Band;
+use crate::layout::x86::{GROUP, GroupConstants};
+use crate::layout::x86_gemm::{CHUNK, DEPTH_STEP, PANEL, Pairs, panel_weights};
+use crate::operator::Linear;
+use core::arch::x86_64::*;
+
+/// Bytes of a vector.
+const BYTES: usize = 32;
+/// Steps of the depth whose inputs are one vector of bytes.
+const STEPS: usize = BYTES / DEPTH_STEP;
+
+/// As [`product`](super::product), for processors that have AVX2 and no product of bytes that does not saturate; `V` is their
+/// vector. The arguments have been checked, but not the length of the scratch memory `prepared`.
+///
+/// # Safety
+///
+/// The processor has AVX2 and `V`'s instruction set; the output has room for the walk's pixels, `prepared` is at a multiple of
+/// 64, and the operator has a packed block for this depth and so many channels.
+#[inline(always)]
+pub(super) unsafe fn product<V: Vector, S: Source>(
+    linear: &Linear,
+    depth: usize,
+    mut walk: Walk,
+    output: &mut Band,
+    prepared: &mut [i8],
+    source: S,
+) -> Option<()> {
+    let channels = output.shape.channels as usize;
+    let pixels = output.rows * output.shape.width as usize;
+    let room = Pairs::of(depth, pixels);
+    if prepared.len() < room.len() {
+        // Never so in a model: its view has checked it.
+        return None;
+    }
+    let bytes = prepared.as_mut_ptr().cast::<u8>();
+    // SAFETY: these lie within the room, one after the other.
+    let (weights, inputs, own) = unsafe {
+        let weights = bytes.add(room.bytes);
+        let inputs = weights.add(room.weights);
+        (weights, inputs, inputs.add(room.inputs).cast::<i32>())
+    };
+    for first_pixel in (0..pixels).step_by(room.block) {
+        let pixels = room.block.min(pixels - first_pixel);
+        for first in (0..pixels).step_by(Pairs::TOGETHER) {
+            let together = Pairs::TOGETHER.min(pixels - first);
+            // SAFETY: there is room for so many pixels, and for those widened.
+            unsafe {
+                walk.fill::<V, S>(&source, bytes, together)?;
+                for tile in (0..together).step_by(Pairs::TILE) {
+                    let from = bytes.add(tile * CHUNK);
+                    let to = inputs.add((first + tile) * Pairs::pixel_len(depth));
+                    let len = Pairs::TILE.min(together - tile);
+                    widen_inputs((from, together), depth, len, to, own.add(first + tile));
+                }
+            }
+        }
+        let block = Block {
+            inputs,
+            own,
+            weights,
+            tiles: Tiles::full(pixels, Pairs::TILE),
+            steps: depth.div_ceil(DEPTH_STEP),
+            pixel_len: Pairs::pixel_len(depth),
+        };
+        // SAFETY: the block is prepared, and the output has room for it from `first_pixel` on.
+        unsafe {
+            let to = output.data.as_mut_ptr().cast::<u8>().add(first_pixel * channels);
+            block.multiply::<V>(linear, depth, channels, to);
+        }
+    }
+    Some(())
+}
+
+/// Widens a tile's inputs. For each 32 bytes, for each pixel, two vectors: even and odd ones. Of each pixel, the sum of
+/// products of neighbours goes to `own`.
+///
+/// # Safety
+///
+/// The processor has AVX2; the pixels, `len` of which are the tile's, are as a [`Source`] prepares so many `together`, and
+/// there is room for what is written.
+#[inline(always)]
+unsafe fn widen_inputs(
+    (pixels, together): (*const u8, usize),
+    depth: usize,
+    len: usize,
+    to: *mut u8,
+    own: *mut i32,
+) {
+    // SAFETY: the contract. Beyond the depth's last step, where no weights are, inputs count as zeros.
+    unsafe {
+        let mut sums = [_mm256_setzero_si256(); Pairs::TILE];
+        let depth = depth.next_multiple_of(DEPTH_STEP);
+        let mut to = to;
+        for start in (0..depth).step_by(BYTES) {
+            let from = pixels.add(start / CHUNK * CHUNK * together + start % CHUNK);
+            let lanes = first_lanes(STEPS.min((depth - start) / DEPTH_STEP));
+            for (pixel, sum) in sums.iter_mut().enumerate().take(len) {
+                let bytes = _mm256_maskload_epi32(from.add(pixel * CHUNK).cast(), lanes);
+                let even = _mm256_and_si256(bytes, _mm256_set1_epi16(0xff));
+                let odd = _mm256_srli_epi16::<8>(bytes);
+                _mm256_storeu_si256(to.cast(), even);
+                _mm256_storeu_si256(to.add(BYTES).cast(), odd);
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(even, odd));
+                to = to.add(2 * BYTES);
+            }
+        }
+        for (pixel, sum) in sums.iter().enumerate().take(len) {
+            let half = _mm_add_epi32(_mm256_castsi256_si128(*sum), _mm256_extracti128_si256::<1>(*sum));
+            let half = _mm_add_epi32(half, _mm_shuffle_epi32::<0b01_00_11_10>(half));
+            let half = _mm_add_epi32(half, _mm_shuffle_epi32::<0b10_11_00_01>(half));
+            own.add(pixel).write_unaligned(_mm_cvtsi128_si32(half));
+        }
+    }
+}
+
+/// Widens the weights of a vector of channels of each group. For each step, for each group, two vectors: even and odd ones.
+/// Returns the sums of products of neighbours.
+///
+/// # Safety
+///
+/// The processor has AVX2; `from` is where the first step's vector of the first group lies, and there is room for what is
+/// written.
+#[inline(always)]
+unsafe fn widen_weights(from: *const u8, steps: usize, groups: usize, to: *mut u8) -> [__m256i; 2] {
+    // SAFETY: the contract.
+    unsafe {
+        let mut sums = [_mm256_setzero_si256(); 2];
+        let (mut from, mut to) = (from, to);
+        for _ in 0..steps {
+            for sum in sums.iter_mut().take(groups) {
+                let bytes = _mm256_loadu_si256(from.cast());
+                let even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(bytes));
+                let odd = _mm256_srai_epi16::<8>(bytes);
+                _mm256_storeu_si256(to.cast(), even);
+                _mm256_storeu_si256(to.add(BYTES).cast(), odd);
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(even, odd));
+                from = from.add(GROUP * DEPTH_STEP);
+                to = to.add(2 * BYTES);
+            }
+        }
+        sums
+    }
+}
+
+/// Prepared pixels.
+struct Block {
+    inputs: *const u8,
+    /// Each pixel's sum of products of neighbouring inputs.
+    own: *const i32,
+    /// Where widened weights go.
+    weights: *mut u8,
+    tiles: Tiles,
+    steps: usize,
+    pixel_len: usize,
+}
+
+impl Block {
+    /// Multiplies all pixels with all weights.
+    ///
+    /// # Safety
+    ///
+    /// As [`product`]; `to` has room for all pixels.
+    #[inline(always)]
+    unsafe fn multiply<V: Vector>(&self, linear: &Linear, depth: usize, channels: usize, to: *mut u8) {
+        let mut panel = linear.weights.as_ptr();
+        // SAFETY: the sum over panels of what is read is the block's length, which the caller has checked; outputs stay below
+        // `channels` of each pixel.
+        unsafe {
+            let output = Output::<V>::of(linear);
+            let mut sums = [V::splat_32(0); 2 * MAX_TILE];
+            for first_channel in (0..channels).step_by(PANEL) {
+                let groups = if channels - first_channel > GROUP { 2 } else { 1 };
+                let weights = panel.add(groups * GroupConstants::SIZE);
+                let width = groups * BYTES / 4;
+                for half in 0..2 {
+                    let channel = first_channel + half * width;
+                    if channel >= channels {
+                        break;
+                    }
+                    let from = weights.add(half * BYTES);
+                    let mut start = widen_weights(from, self.steps, groups, self.weights);
+                    for (group, start) in start.iter_mut().enumerate().take(groups) {
+                        let bias = panel.add(group * GroupConstants::SIZE + half * BYTES);
+                        *start = _mm256_sub_epi32(_mm256_loadu_si256(bias.cast()), *start);
+                    }
+                    let first_scales = Scales::load(panel, half);
+                    let second_scales = Scales::load(panel.add((groups - 1) * GroupConstants::SIZE), half);
+                    let scales = PairScales {
+                        output: &output,
+                        first: &first_scales,
+                        second: &second_scales,
+                    };
+                    for (first, len) in self.tiles.iter() {
+                        let tile = Tile {
+                            inputs: self.inputs.add(first * self.pixel_len),
+                            own: self.own.add(first),
+                            weights: self.weights,
+                            steps: self.steps,
+                            start,
+                        };
+                        tile.multiply(len, groups, &mut sums);
+                        let destination = Destination {
+                            to: to.add(first * channels + channel),
+                            pixels: len,
+                            channels,
+                            valid: width.min(channels - channel),
+                        };
+                        if groups == 2 {
+                            scales.finish(&sums, destination);
+                        } else {
+                            finish_single(&output, &sums, panel, half, destination);
+                        }
+                    }
+                }
+                panel = weights.add(panel_weights(depth, groups));
+            }
+        }
+    }
+}
+
+/// What the innermost loop reads.
+struct Tile {
+    inputs: *const u8,
+    own: *const i32,
+    weights: *const u8,
+    steps: usize,
+    /// For each group, what sums start from, but for the pixel's own.
+    start: [__m256i; 2],
+}
+
+impl Tile {
+    /// The sums of `len` pixels and one or two groups of channels: those of each pixel together.
+    #[inline(always)]
+    unsafe fn multiply<V: Vector>(&self, len: usize, groups: usize, sums: &mut [V; 2 * MAX_TILE]) {
+        // SAFETY: the caller's.
+        unsafe {
+            match (len, groups) {
+                (1, 1) => self.multiply_size::<V, 1, 1>(sums),
+                (2, 1) => self.multiply_size::<V, 2, 1>(sums),
+                (3, 1) => self.multiply_size::<V, 3, 1>(sums),
+                (4, 1) => self.multiply_size::<V, 4, 1>(sums),
+                (1, _) => self.multiply_size::<V, 1, 2>(sums),
+                (2, _) => self.multiply_size::<V, 2, 2>(sums),
+                (3, _) => self.multiply_size::<V, 3, 2>(sums),
+                _ => self.multiply_size::<V, 4, 2>(sums),
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_size<V: Vector, const PIXELS: usize, const GROUPS: usize>(
+        &self,
+        sums: &mut [V; 2 * MAX_TILE],
+    ) {
+        // SAFETY: for each pixel, the inputs of `steps` steps, in pairs of vectors; the weights likewise.
+        unsafe {
+            let mut tile = [[_mm256_setzero_si256(); GROUPS]; PIXELS];
+            for (pixel, sums) in tile.iter_mut().enumerate() {
+                let own = _mm256_set1_epi32(self.own.add(pixel).read_unaligned());
+                for (sum, start) in sums.iter_mut().zip(self.start) {
+                    *sum = _mm256_sub_epi32(start, own);
+                }
+            }
+            let (mut inputs, mut weights, mut left) = (self.inputs, self.weights, self.steps);
+            while left > 0 {
+                let steps = left.min(STEPS);
+                let mut at = inputs;
+                for _ in 0..steps {
+                    let mut columns = [(self.start[0], self.start[0]); GROUPS];
+                    for (group, (even, odd)) in columns.iter_mut().enumerate() {
+                        *even = _mm256_loadu_si256(weights.add(group * 2 * BYTES).cast());
+                        *odd = _mm256_loadu_si256(weights.add(group * 2 * BYTES + BYTES).cast());
+                    }
+                    for (pixel, sums) in tile.iter_mut().enumerate() {
+                        let at = at.add(pixel * 2 * BYTES).cast::<i32>();
+                        let even = _mm256_set1_epi32(at.read_unaligned());
+                        let odd = _mm256_set1_epi32(at.add(STEPS).read_unaligned());
+                        for (sum, (even_weights, odd_weights)) in sums.iter_mut().zip(columns) {
+                            let first = _mm256_add_epi16(even, odd_weights);
+                            let second = _mm256_add_epi16(odd, even_weights);
+                            *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(first, second));
+                        }
+                    }
+                    at = at.add(DEPTH_STEP);
+                    weights = weights.add(GROUPS * 2 * BYTES);
+                }
+                inputs = inputs.add(PIXELS * 2 * BYTES);
+                left -= steps;
+            }
+            for (pixel, tile) in tile.iter().enumerate() {
+                for (group, sum) in tile.iter().enumerate() {
+                    sums[pixel * GROUPS + group] = V::load((&raw const *sum).cast());
+                }
+            }
+        }
+    }
+}
