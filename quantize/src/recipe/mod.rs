@@ -2,11 +2,10 @@
 //! them brought.
 //!
 //! [`Recipe::Fast`] calibrates and converts. [`Recipe::Best`] tries several ways to choose ranges, equalization, narrower and
-//! wider ranges, rounding of weights layer after layer, and correction of biases. It keeps what brings the int8 outputs
-//! nearer to the float ones on calibration inputs that it set aside, by more than chance. Last, within a budget, it gives the
-//! activations 16 bits that gain most by it.
+//! wider ranges, and rounding of weights layer after layer, and keeps what brings the int8 outputs nearer to the float ones
+//! on calibration inputs that it set aside, by more than chance. Last, within a budget, it gives the activations 16 bits
+//! that gain most by it.
 
-mod biases;
 mod equalize;
 mod groups;
 mod measure;
@@ -16,7 +15,6 @@ mod reconstruct;
 mod rounding;
 mod samples;
 
-pub use biases::{FloatOutputs, correct_biases};
 pub use equalize::equalize;
 pub use groups::{Group, groups};
 pub(crate) use measure::infer;
@@ -124,6 +122,7 @@ fn best(
     let half = |odd: usize| (0..inputs.len()).filter(move |index| index % 2 == odd || inputs.len() == 1);
     let fitted: Vec<Vec<f32>> = half(0).map(|index| inputs[index].clone()).collect();
     let judges = half(1).map(|index| (inputs[index].clone(), expected[index].clone()));
+    let precision = Precision::narrow();
     let mut search = Search::new(graph, judges.unzip(), progress);
     let mut methods = vec![method];
     methods.extend(METHODS.into_iter().filter(|other| *other != method));
@@ -144,8 +143,10 @@ fn best(
     }
 
     search.scale_ranges()?;
-    search.round_weights(&fitted)?;
-    search.move_biases(&fitted)?;
+    let (mut rounded, ranges) = (search.exact.clone(), search.ranges.clone());
+    pin(&mut rounded, &ranges, &precision);
+    reconstruct(&mut rounded, &ranges, &precision, &fitted, progress)?;
+    search.attempt_rounded("weights rounded layer by layer", &rounded)?;
     search.widen(wide_share)?;
     let Search {
         mut graph,
@@ -281,22 +282,10 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// Rounds the weights layer after layer to what the given inputs need.
-    fn round_weights(&mut self, fitted: &[Vec<f32>]) -> Result<(), ConvertError> {
-        let (mut graph, ranges, precision) = (self.exact.clone(), self.ranges.clone(), Precision::narrow());
-        pin(&mut graph, &ranges, &precision);
-        reconstruct(&mut graph, &ranges, &precision, fitted, self.progress)?;
-        self.judge("weights rounded layer by layer", &graph, &ranges, &precision, 0.0)?;
-        Ok(())
-    }
-
-    /// Moves the biases of the best network so far to what the given inputs need.
-    fn move_biases(&mut self, fitted: &[Vec<f32>]) -> Result<(), RecipeError> {
-        let wanted = FloatOutputs::new(&self.exact, fitted, self.progress)?;
-        let (mut graph, ranges, precision) = (self.graph.clone(), self.ranges.clone(), Precision::narrow());
-        pin(&mut graph, &ranges, &precision);
-        correct_biases(&mut graph, &wanted, &ranges, &precision, fitted, self.progress)?;
-        self.judge("biases moved by medians", &graph, &ranges, &precision, 0.0)?;
+    /// Likewise with a graph whose weights are rounded and whose activations are pinned to the ranges that did best.
+    fn attempt_rounded(&mut self, technique: &str, graph: &Graph) -> Result<(), ConvertError> {
+        let ranges = self.ranges.clone();
+        self.judge(technique, graph, &ranges, &Precision::narrow(), 0.0)?;
         Ok(())
     }
 

@@ -55,32 +55,11 @@ impl<'a> Prefix<'a> {
         &mut self,
         graph: &Graph,
         index: usize,
-        visit: impl FnMut(usize, &[f32]),
-    ) -> Result<f32, ConvertError> {
-        self.advance(graph, index)?;
-        self.for_each(graph, index, graph.nodes[index].inputs[0], visit)
-    }
-
-    /// Likewise what node `index` makes, which may change later.
-    pub(super) fn for_each_output_of(
-        &mut self,
-        graph: &Graph,
-        index: usize,
-        visit: impl FnMut(usize, &[f32]),
-    ) -> Result<f32, ConvertError> {
-        self.advance(graph, index)?;
-        self.for_each(graph, index + 1, graph.nodes[index].output, visit)
-    }
-
-    /// Visits a tensor that one of the nodes before `end` makes.
-    fn for_each(
-        &self,
-        graph: &Graph,
-        end: usize,
-        wanted: TensorId,
         mut visit: impl FnMut(usize, &[f32]),
     ) -> Result<f32, ConvertError> {
-        let runner = Runner::new(graph, self, end, wanted)?;
+        self.advance(graph, index)?;
+        let wanted = graph.nodes[index].inputs[0];
+        let runner = Runner::new(graph, self, index, wanted)?;
         for (number, chunk) in self.values.chunks(AT_ONCE).enumerate() {
             let outputs: Vec<Vec<f32>> = chunk
                 .par_iter()

@@ -31,16 +31,6 @@ impl Samples {
     }
 }
 
-/// So many of an image's pixels, evenly spread, and elsewhere in every image.
-pub fn spread(pixels: usize, wanted: usize, image: usize) -> impl Iterator<Item = usize> {
-    let wanted = wanted.min(pixels);
-    (0..wanted).map(move |number| {
-        // Multiples of the golden ratio, modulo one.
-        let fraction = ((image * wanted + number) as f64 * 0.618_033_988_749_895).fract();
-        ((number as f64 + fraction) / wanted as f64 * pixels as f64) as usize
-    })
-}
-
 /// Collects samples, image after image.
 pub struct Sampler {
     size: usize,
@@ -71,7 +61,11 @@ impl Sampler {
             _ => return self.rows.extend_from_slice(values),
         };
         let made = graph.shape(node.output);
-        for pixel in spread(made.pixels(), most.div_ceil(images), image) {
+        let wanted = most.div_ceil(images).min(made.pixels());
+        for number in 0..wanted {
+            // Evenly spread, and elsewhere in every image: multiples of the golden ratio, modulo one.
+            let fraction = ((image * wanted + number) as f64 * 0.618_033_988_749_895).fract();
+            let pixel = ((number as f64 + fraction) / wanted as f64 * made.pixels() as f64) as usize;
             let start = self.rows.len();
             self.rows.resize(start + self.size, 0.0);
             let at = (pixel / made.width, pixel % made.width);
