@@ -89,7 +89,7 @@ impl Pairs {
     /// Pixels that are gathered at a time: a multiple of the tile's.
     pub const TOGETHER: usize = 16;
     /// Below this number of pixels, widening weights takes longer than it saves.
-    const LEAST_PIXELS: usize = 6;
+    const LEAST_PIXELS: usize = 9;
 
     /// For an operator with so many output pixels.
     pub fn of(depth: usize, pixels: usize) -> Self {

@@ -280,7 +280,12 @@ impl<D: Dot> Vector for Narrow<D> {
     }
     #[inline(always)]
     unsafe fn merge_high_halves(self, odd: Self, _: ()) -> Self {
-        unsafe { new(_mm256_blend_epi32::<0xaa>(_mm256_srli_epi64::<32>(self.0), odd.0)) }
+        unsafe {
+            new(_mm256_blend_epi32::<0xaa>(
+                _mm256_shuffle_epi32::<0b11_11_01_01>(self.0),
+                odd.0,
+            ))
+        }
     }
     #[inline(always)]
     unsafe fn pack_32(self, other: Self) -> Self {
