@@ -143,11 +143,12 @@ impl<V: Vector> RowTask<'_, V> {
                 block: constants,
                 half,
             };
-            match (window.kernel_width, row_groups(window), window.stride_width) {
-                (3, 1, 1) => self.multiply::<W, 3, 1, 1>(output, constants, count),
-                (3, 1, 2) => self.multiply::<W, 3, 1, 2>(output, constants, count),
-                (5, 2, 1) => self.multiply::<W, 5, 2, 1>(output, constants, count),
-                (5, 2, 2) => self.multiply::<W, 5, 2, 2>(output, constants, count),
+            let square = window.kernel_height == window.kernel_width && window.dilation_width == 1;
+            match (window.kernel_width, window.stride_width) {
+                (3, 1) if square => self.multiply::<W, 3, 1, 1>(output, constants, count),
+                (3, 2) if square => self.multiply::<W, 3, 1, 2>(output, constants, count),
+                (5, 1) if square => self.multiply::<W, 5, 2, 1>(output, constants, count),
+                (5, 2) if square => self.multiply::<W, 5, 2, 2>(output, constants, count),
                 _ => self.multiply::<W, 0, 0, 0>(output, constants, count),
             }
             self.write::<W>(to, count, valid);
@@ -220,8 +221,8 @@ impl<V: Vector> RowTask<'_, V> {
     }
 
     /// Multiplies and requantizes a segment of one block of channels, vector by vector: what belongs to a vector's channels
-    /// stays in registers. `COLUMNS`, `GROUPS` and `STRIDE` are the window's width, groups of rows and stride, or all 0
-    /// for any.
+    /// stays in registers. `COLUMNS`, `GROUPS` and `STRIDE` are the width, groups of rows and stride of a square window
+    /// without dilation, or all 0 for any.
     ///
     /// # Safety
     ///
@@ -239,10 +240,10 @@ impl<V: Vector> RowTask<'_, V> {
         let groups = if any { row_groups(window) } else { GROUPS };
         let stride = if any { window.stride_width } else { STRIDE };
         let column_len = groups * 4 * W::BYTES;
-        let dilated = if window.dilation_width == 1 {
-            column_len
-        } else {
+        let dilated = if any {
             window.dilation_width * column_len
+        } else {
+            column_len
         };
         // SAFETY: reads stay within the prepared columns (of which there are enough for whole groups of pixels) and the
         // block of constants; writes within the packed values.
@@ -259,6 +260,7 @@ impl<V: Vector> RowTask<'_, V> {
                     weights: weights.add(vector * 64),
                     columns,
                     groups,
+                    single_last: !any && COLUMNS % ROWS == 1,
                     dilated,
                     pixel_step: stride * column_len,
                     from: self.prepared.add(vector * W::BYTES),
@@ -326,6 +328,8 @@ struct VectorTask<W: Vector> {
     /// The window's columns and groups of rows.
     columns: usize,
     groups: usize,
+    /// Whether the last group is known to be of a single row.
+    single_last: bool,
     /// Bytes from one of the window's columns to the next, and from one pixel to the next.
     dilated: usize,
     pixel_step: usize,
@@ -350,7 +354,12 @@ impl<W: Vector> VectorTask<W> {
                         let weights = W::load(self.weights.add(weights));
                         let from = from.add(column * self.dilated + group * 4 * W::BYTES);
                         for (i, sum) in sums.iter_mut().enumerate() {
-                            *sum = sum.add_dot(W::load(from.add(i * self.pixel_step)), weights);
+                            let inputs = W::load(from.add(i * self.pixel_step));
+                            *sum = if self.single_last && group + 1 == self.groups {
+                                sum.add_dot_even(inputs, weights)
+                            } else {
+                                sum.add_dot(inputs, weights)
+                            };
                         }
                     }
                 }

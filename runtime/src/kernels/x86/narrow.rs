@@ -16,6 +16,16 @@ pub(super) trait Dot: Copy {
     ///
     /// The processor must have the instruction set.
     unsafe fn add_dot(sum: __m256i, unsigned: __m256i, signed: __m256i) -> __m256i;
+    /// See [`Vector::add_dot_even`].
+    ///
+    /// # Safety
+    ///
+    /// The processor must have the instruction set.
+    #[inline(always)]
+    unsafe fn add_dot_even(sum: __m256i, unsigned: __m256i, signed: __m256i) -> __m256i {
+        // SAFETY: the contract.
+        unsafe { Self::add_dot(sum, unsigned, signed) }
+    }
     /// See [`Vector::load_first`]; `len` is less than 32.
     ///
     /// # Safety
@@ -84,6 +94,15 @@ impl Dot for Pairs {
             let odd_weights = _mm256_srai_epi16::<8>(signed);
             let sum = _mm256_add_epi32(sum, _mm256_madd_epi16(even, even_weights));
             _mm256_add_epi32(sum, _mm256_madd_epi16(odd, odd_weights))
+        }
+    }
+    #[inline(always)]
+    unsafe fn add_dot_even(sum: __m256i, unsigned: __m256i, signed: __m256i) -> __m256i {
+        // SAFETY: AVX2, by the contract.
+        unsafe {
+            let even = _mm256_and_si256(unsigned, _mm256_set1_epi16(0xff));
+            let even_weights = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(signed));
+            _mm256_add_epi32(sum, _mm256_madd_epi16(even, even_weights))
         }
     }
 }
@@ -236,6 +255,10 @@ impl<D: Dot> Vector for Narrow<D> {
     #[inline(always)]
     unsafe fn add_dot(self, unsigned: Self, signed: Self) -> Self {
         new(unsafe { D::add_dot(self.0, unsigned.0, signed.0) })
+    }
+    #[inline(always)]
+    unsafe fn add_dot_even(self, unsigned: Self, signed: Self) -> Self {
+        new(unsafe { D::add_dot_even(self.0, unsigned.0, signed.0) })
     }
     #[inline(always)]
     unsafe fn add_32(self, other: Self) -> Self {

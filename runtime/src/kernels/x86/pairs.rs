@@ -221,17 +221,29 @@ impl Block {
                             steps: self.steps,
                             start,
                         };
-                        tile.multiply(len, groups, &mut sums);
                         let destination = Destination {
                             to: to.add(first * channels + channel),
                             pixels: len,
                             channels,
                             valid: width.min(channels - channel),
                         };
-                        if groups == 2 {
-                            scales.finish(&sums, destination);
-                        } else {
+                        if groups == 1 {
+                            tile.multiply(len, groups, &mut sums);
                             finish_single(&output, &sums, panel, half, destination);
+                        } else if len == Pairs::TILE {
+                            // The usual size, which the compiler is to know.
+                            tile.multiply_size::<V, { Pairs::TILE }, 2>(&mut sums);
+                            let pixels = Pairs::TILE;
+                            scales.finish(
+                                &sums,
+                                Destination {
+                                    pixels,
+                                    ..destination
+                                },
+                            );
+                        } else {
+                            tile.multiply(len, groups, &mut sums);
+                            scales.finish(&sums, destination);
                         }
                     }
                 }
@@ -252,7 +264,8 @@ struct Tile {
 }
 
 impl Tile {
-    /// The sums of `len` pixels and one or two groups of channels: those of each pixel together.
+    /// The sums of `len` pixels and one or two groups of channels, with two fewer than a whole tile: those of each pixel
+    /// together.
     #[inline(always)]
     unsafe fn multiply<V: Vector>(&self, len: usize, groups: usize, sums: &mut [V; 2 * MAX_TILE]) {
         // SAFETY: the caller's.
@@ -264,8 +277,7 @@ impl Tile {
                 (4, 1) => self.multiply_size::<V, 4, 1>(sums),
                 (1, _) => self.multiply_size::<V, 1, 2>(sums),
                 (2, _) => self.multiply_size::<V, 2, 2>(sums),
-                (3, _) => self.multiply_size::<V, 3, 2>(sums),
-                _ => self.multiply_size::<V, 4, 2>(sums),
+                _ => self.multiply_size::<V, 3, 2>(sums),
             }
         }
     }

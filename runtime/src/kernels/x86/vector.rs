@@ -64,6 +64,12 @@ pub(super) trait Vector: Copy {
 
     /// In each 32-bit lane: `self` plus the four products of an unsigned byte and a signed byte, wrapping.
     unsafe fn add_dot(self, unsigned: Self, signed: Self) -> Self;
+    /// As [`add_dot`](Self::add_dot), where the second and the fourth signed byte are zero.
+    #[inline(always)]
+    unsafe fn add_dot_even(self, unsigned: Self, signed: Self) -> Self {
+        // SAFETY: the contract.
+        unsafe { self.add_dot(unsigned, signed) }
+    }
     /// Wrapping sum of 32-bit lanes.
     unsafe fn add_32(self, other: Self) -> Self;
     /// −1 in negative 32-bit lanes, 0 in others.
