@@ -77,6 +77,19 @@ impl Image {
         start as u32
     }
 
+    /// Where the constants will begin in the file.
+    pub(crate) fn constants_offset(&self) -> usize {
+        let records = [
+            self.tensors.len() * TensorRecord::SIZE,
+            self.operators.len() * OperatorRecord::SIZE,
+            self.steps.len() * Step::SIZE,
+        ];
+        let end = |start: usize, len: usize| (start + len).next_multiple_of(ALIGNMENT);
+        records
+            .into_iter()
+            .fold(Header::SIZE.next_multiple_of(ALIGNMENT), end)
+    }
+
     /// The file, at an aligned address so that [`Model::new`] takes it.
     ///
     /// ```

@@ -19,6 +19,8 @@ mod fold;
 mod pack;
 pub(crate) mod padded;
 pub(crate) mod x86;
+#[cfg(feature = "alloc")]
+mod x86_channel;
 pub(crate) mod x86_depthwise;
 pub(crate) mod x86_gemm;
 

@@ -60,6 +60,12 @@ pub fn pack(model: &Model, target: Target) -> AlignedVec<u8> {
             }
             Some(block) => {
                 record.layout = layout as u8;
+                if target == Target::X86 {
+                    // Vectors of 64 bytes read the block fastest from cache lines of their own.
+                    let end = image.constants_offset() + image.constants.len();
+                    let padding = end.next_multiple_of(64) - end;
+                    image.constants.resize(image.constants.len() + padding, 0);
+                }
                 record.weights_offset = image.push_constant(&block);
                 record.weights_len = block.len() as u32;
                 (

@@ -7,10 +7,13 @@
 //! | [`AVX512_VNNI`] | 512-bit vectors | four pairs of bytes a lane |
 //! | [`AMX`] | tiles of 16 rows of 64 bytes | 16 × 16 × 64 bytes an instruction |
 //!
-//! One set of algorithms serves all: `product` (of what `gather` prepares, by `multiply`), `depthwise`, `elementwise`,
-//! `lookup`, `pool`, `requantize` and `softmax` are generic over a `vector` type that `wide` and `narrow` implement, and all
-//! read the same packed layouts. Operators in the plain layout, and operators without a kernel here, are left to the
-//! reference kernels. AMX only multiplies (`amx`). AVX2 multiplies matrices in a way of its own (`pairs`).
+//! One set of algorithms serves all: `product` (of what `gather` prepares, by `multiply` or `shallow`), `depthwise`,
+//! `elementwise`, `lookup`, `pool`, `requantize` and `softmax` are generic over a `vector` type that `wide` and `narrow`
+//! implement, and all read the same packed layouts. Operators in the plain layout, and operators without a kernel here, are
+//! left to the reference kernels. AMX only multiplies (`amx`). AVX2 multiplies matrices in a way of its own (`pairs`).
+//!
+//! AVX-512 requantizes in floats, with instructions that hold how they round, what packing has proved equal to the
+//! specification for every sum (`GroupConstants::floored`); all else is integers.
 //!
 //! ```
 //! use sepconv::kernels::x86::{AMX, AVX_VNNI, AVX2, AVX512_VNNI};
@@ -31,6 +34,7 @@ mod pairs;
 mod pool;
 mod product;
 mod requantize;
+mod shallow;
 mod softmax;
 mod table;
 mod vector;

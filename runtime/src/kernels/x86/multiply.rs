@@ -2,7 +2,8 @@
 
 use super::gather::Source;
 use super::product::{OVERLAP, Tiles};
-use super::requantize::{ANY, CLAMPED, Output, SIGNED, Scales};
+use super::requantize::{ANY, CLAMPED, FLOORED, Output, SIGNED, Scales};
+use super::shallow::Shallow;
 use super::vector::Vector;
 use crate::layout::x86::{GROUP, GroupConstants};
 use crate::layout::x86_gemm::{CHUNK, DEPTH_STEP, PANEL, panel_weights, pixel_len};
@@ -11,7 +12,7 @@ use crate::operator::Linear;
 /// The largest tile of any instruction set.
 pub(super) const MAX_TILE: usize = 14;
 /// Steps of the depth in a chunk.
-const STEPS: usize = CHUNK / DEPTH_STEP;
+pub(super) const STEPS: usize = CHUNK / DEPTH_STEP;
 
 /// Multiplies prepared pixels with all weights.
 ///
@@ -44,6 +45,21 @@ pub(super) unsafe fn multiply_block<V: Vector, S: Source>(
                 let channel = first_channel + half * width;
                 if channel >= channels {
                     break;
+                }
+                if V::OVERLAPS && steps <= STEPS {
+                    let shallow = Shallow {
+                        prepared,
+                        pixels: tiles.pixels,
+                        steps,
+                        constants: panel,
+                        groups,
+                        half,
+                        to: to.add(channel),
+                        channels,
+                        valid: width.min(channels - channel),
+                    };
+                    shallow.multiply(&output);
+                    continue;
                 }
                 let mut done = 0;
                 if V::OVERLAPS && S::SMALL_TILES && overlap && groups == 2 {
@@ -123,7 +139,8 @@ impl Panel {
                 second: &second,
             };
             match output.formula([&first, &second]) {
-                CLAMPED => self.multiply_overlapped_by::<V, CLAMPED>(pair, sums),
+                // Floats would wait for the same part of the processor as the products.
+                FLOORED | CLAMPED => self.multiply_overlapped_by::<V, CLAMPED>(pair, sums),
                 SIGNED => self.multiply_overlapped_by::<V, SIGNED>(pair, sums),
                 _ => 0,
             }
@@ -346,6 +363,7 @@ impl<V: Vector> PairScales<'_, V> {
         // SAFETY: the contract.
         unsafe {
             match self.output.formula([self.first, self.second]) {
+                FLOORED if V::FLOORS => finish_pairs_by::<V, FLOORED>(self, sums, destination),
                 CLAMPED => finish_pairs_by::<V, CLAMPED>(self, sums, destination),
                 SIGNED => finish_pairs_by::<V, SIGNED>(self, sums, destination),
                 _ => finish_pairs_by::<V, ANY>(self, sums, destination),
@@ -386,7 +404,7 @@ pub(super) unsafe fn finish_pair<V: Vector, const FORMULA: u8, const LEN: usize>
 ) {
     // SAFETY: the caller's contract.
     unsafe {
-        let packed = output.pack([
+        let packed = output.pack::<FORMULA>([
             output.scale::<FORMULA>(sums[2 * pixel], first),
             output.scale::<FORMULA>(sums[2 * pixel + 1], second),
             output.scale::<FORMULA>(sums[2 * next], first),
@@ -421,6 +439,7 @@ pub(super) unsafe fn finish_single<V: Vector, const LEN: usize>(
     unsafe {
         let scales = Scales::load(constants, half);
         match output.formula([&scales, &scales]) {
+            FLOORED if V::FLOORS => finish_single_by::<V, FLOORED, LEN>(output, sums, scales, destination),
             CLAMPED => finish_single_by::<V, CLAMPED, LEN>(output, sums, scales, destination),
             SIGNED => finish_single_by::<V, SIGNED, LEN>(output, sums, scales, destination),
             _ => finish_single_by::<V, ANY, LEN>(output, sums, scales, destination),
@@ -430,7 +449,7 @@ pub(super) unsafe fn finish_single<V: Vector, const LEN: usize>(
 
 /// As [`finish_single`], by one formula.
 #[inline(always)]
-unsafe fn finish_single_by<V: Vector, const FORMULA: u8, const LEN: usize>(
+pub(super) unsafe fn finish_single_by<V: Vector, const FORMULA: u8, const LEN: usize>(
     output: &Output<V>,
     sums: &[V; LEN],
     scales: Scales<V>,
@@ -449,9 +468,13 @@ unsafe fn finish_single_by<V: Vector, const FORMULA: u8, const LEN: usize>(
             for (i, scaled) in scaled.iter_mut().enumerate() {
                 *scaled = output.scale::<FORMULA>(sums[(first + i).min(pixels - 1)], &scales);
             }
-            let packed = output.pack(scaled);
+            let packed = output.pack::<FORMULA>(scaled).unzip_32(output.orders);
+            if channels == quarter && valid == quarter && pixels - first >= 4 {
+                packed.store(to.add(first * channels));
+                continue;
+            }
             let mut bytes = [0u8; 64];
-            packed.unzip_32(output.orders).store(bytes.as_mut_ptr());
+            packed.store(bytes.as_mut_ptr());
             for i in 0..(pixels - first).min(4) {
                 let (from, to) = (bytes.as_ptr().add(i * quarter), to.add((first + i) * channels));
                 if valid == quarter {
