@@ -3,8 +3,7 @@
 //! `-Ctarget-cpu` in `RUSTFLAGS`. On 32-bit Armv7-A under Linux it sets `"neon"`, which is looked for at run time. With
 //! `SEPCONV_KERNELS=reference` in the environment it sets nothing, for the least flash.
 //!
-//! `--cfg sepconv_tdpbusd="software"` in `RUSTFLAGS` is for emulators that get this one instruction of AMX wrong,
-//! `--cfg sepconv_floats="none"` for those that get AVX-512's floats wrong.
+//! `--cfg sepconv_tdpbusd="software"` in `RUSTFLAGS` is for emulators that get this one instruction of AMX wrong.
 
 use std::env;
 
@@ -13,7 +12,6 @@ fn main() {
         "cargo::rustc-check-cfg=cfg(sepconv_arm, values(\"armv6m\", \"armv7m\", \"dsp\", \"helium\", \"neon\"))"
     );
     println!("cargo::rustc-check-cfg=cfg(sepconv_tdpbusd, values(\"software\"))");
-    println!("cargo::rustc-check-cfg=cfg(sepconv_floats, values(\"none\"))");
     println!("cargo::rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
     println!("cargo::rerun-if-env-changed=SEPCONV_KERNELS");
     let variable = |name| env::var(name).unwrap_or_default();

@@ -5,7 +5,7 @@
 //! have it taken off.
 
 #[cfg(feature = "alloc")]
-use super::x86_channel::{Channel, Floor};
+use super::x86_channel::Channel;
 #[cfg(any(feature = "alloc", target_arch = "x86_64"))]
 use crate::operator::Linear;
 #[cfg(feature = "alloc")]
@@ -33,10 +33,6 @@ pub(crate) const MAX_KERNEL: usize = 16;
 /// is doubled, `rounding` is half as great and without the zero point, 2^31 is taken off where `tie` and a negative value
 /// meet, the whole 64 bits go right by `shift`, which is 31 greater, and the zero point is added at the end. Nothing
 /// overflows then but the left shift, which drops bits in the specification too.
-///
-/// [`floored`](Self::floored) says that the activation cuts off negative values, and that for every channel and every input
-/// the output less the zero point, cut off so, is `⌊accumulator × factor_high + (accumulator × factor_low + offset)⌋` in
-/// floats, the inner sum rounded to the nearest, the outer one down; see [`Floor`].
 #[repr(C)]
 pub(crate) struct GroupConstants {
     /// Bias less the correction for unsigned activations and the input zero point.
@@ -53,20 +49,12 @@ pub(crate) struct GroupConstants {
     pub shift: [i32; GROUP],
     /// 1 if the group is fast.
     pub fast: i32,
-    /// 1 if the factors and offsets below give the outputs.
-    pub floored: i32,
     /// 0, to the next multiple of 64.
-    pub reserved: [i32; GROUP - 2],
+    pub reserved: [i32; GROUP - 1],
     /// Left shifts.
     pub left: [i32; GROUP],
     /// 1 where the specification shifts right, else 0.
     pub tie: [i32; GROUP],
-    /// The first 24 bits of the multipliers.
-    pub factor_high: [f32; GROUP],
-    /// The other 7 bits.
-    pub factor_low: [f32; GROUP],
-    /// What is added before rounding down.
-    pub offset: [f32; GROUP],
 }
 
 impl GroupConstants {
@@ -120,19 +108,12 @@ pub(crate) fn push_constants(
     linear: &Linear,
     lanes: &[Option<(usize, WeightSums)>; GROUP],
 ) {
-    let once = clamps_negative(linear);
     let channels = lanes.map(|lane| {
         lane.map_or(Channel::NONE, |(channel, sums)| {
             Channel::of(linear, channel, sums)
         })
     });
     let fast = channels.iter().all(Channel::is_fast);
-    let floors = channels.map(|channel| {
-        let greatest_output = (linear.activation_max - linear.output_zero_point) as i64;
-        (fast && once)
-            .then(|| Floor::of(&channel, greatest_output))
-            .flatten()
-    });
     let bias = channels.map(|channel| channel.bias);
     let mantissa = channels.map(|channel| channel.mantissa);
     let mut rounding = channels.map(|channel| channel.rounding());
@@ -142,7 +123,7 @@ pub(crate) fn push_constants(
     if fast {
         for (rounding, shift) in rounding.iter_mut().zip(&mut shift) {
             *rounding += (linear.output_zero_point as i64) << (31 + *shift);
-            if once {
+            if clamps_negative(linear) {
                 *shift -= 1;
             } else {
                 *rounding *= 2;
@@ -166,13 +147,8 @@ pub(crate) fn push_constants(
     }
     block.extend(shift.iter().flat_map(|value| value.to_le_bytes()));
     block.extend((fast as i32).to_le_bytes());
-    block.extend((floors.iter().all(Option::is_some) as i32).to_le_bytes());
-    block.resize(block.len() + 4 * (GROUP - 2), 0);
+    block.resize(block.len() + 4 * (GROUP - 1), 0);
     for values in [left, tie] {
         block.extend(values.iter().flat_map(|value| value.to_le_bytes()));
     }
-    let floors = floors.map(Option::unwrap_or_default);
-    block.extend(floors.iter().flat_map(|floor| floor.factor_high.to_le_bytes()));
-    block.extend(floors.iter().flat_map(|floor| floor.factor_low.to_le_bytes()));
-    block.extend(floors.iter().flat_map(|floor| floor.offset.to_le_bytes()));
 }

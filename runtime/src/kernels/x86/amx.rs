@@ -14,7 +14,7 @@
 
 use super::multiply::{Destination, PairScales, finish_pair, finish_single};
 use super::product::Tiles;
-use super::requantize::{ANY, CLAMPED, FLOORED, Output, SIGNED, Scales};
+use super::requantize::{ANY, CLAMPED, Output, SIGNED, Scales};
 use super::table::AVX512_VNNI;
 use super::vector::Vector;
 use crate::layout::x86::{GROUP, GroupConstants};
@@ -291,8 +291,7 @@ impl Panel {
                 second: &second,
             };
             match output.formula([&first, &second]) {
-                // By what an emulator has checked with tiles.
-                FLOORED | CLAMPED => self.multiply_pairs_by::<V, CLAMPED>(pair),
+                CLAMPED => self.multiply_pairs_by::<V, CLAMPED>(pair),
                 SIGNED => self.multiply_pairs_by::<V, SIGNED>(pair),
                 _ => self.multiply_pairs_by::<V, ANY>(pair),
             }

@@ -4,7 +4,7 @@
 //! interleaved once: each 32-bit lane then holds four vertical taps of a channel, and one instruction multiplies and adds
 //! them. What is padding is prepared as the input zero point.
 
-use super::requantize::{ANY, CLAMPED, FLOORED, Output, SIGNED, Scales};
+use super::requantize::{ANY, CLAMPED, Output, SIGNED, Scales};
 use super::vector::Vector;
 use crate::layout::x86::{GroupConstants, MAX_KERNEL};
 use crate::layout::x86_depthwise::{
@@ -267,7 +267,6 @@ impl<V: Vector> RowTask<'_, V> {
                     to: self.packed.add(vector * W::BYTES),
                 };
                 match output.formula([&scales, &scales]) {
-                    FLOORED if W::FLOORS => task.run::<FLOORED>(output, count),
                     CLAMPED => task.run::<CLAMPED>(output, count),
                     SIGNED => task.run::<SIGNED>(output, count),
                     _ => task.run::<ANY>(output, count),
@@ -371,7 +370,7 @@ impl<W: Vector> VectorTask<W> {
                     output.scale::<FORMULA>(c, &self.scales),
                     output.scale::<FORMULA>(d, &self.scales),
                 ];
-                output.pack::<FORMULA>(scaled).store(to);
+                output.pack(scaled).store(to);
                 from = from.add(TOGETHER * self.pixel_step);
                 to = to.add(4 * W::BYTES);
             }

@@ -1,6 +1,6 @@
 //! Elementwise addition of tensors of the same shape.
 
-use super::requantize::{ANY, Output, Scale};
+use super::requantize::{Output, Scale};
 use super::vector::Vector;
 use crate::kernels::reference;
 use crate::operator::Binary;
@@ -53,7 +53,7 @@ pub(super) unsafe fn add<V: Vector>(binary: &Binary, a: &Rows, b: &Rows, output:
                     *sum = sum_scale.apply(both.add_32(both)).add_32(finish.zero_point);
                 }
                 let to = row.as_mut_ptr().cast::<u8>().add(start);
-                let packed = finish.pack::<ANY>(sums);
+                let packed = finish.pack(sums);
                 if left >= V::BYTES {
                     packed.store(to);
                 } else {

@@ -12,9 +12,6 @@
 //! implement, and all read the same packed layouts. Operators in the plain layout, and operators without a kernel here, are
 //! left to the reference kernels. AMX only multiplies (`amx`). AVX2 multiplies matrices in a way of its own (`pairs`).
 //!
-//! AVX-512 requantizes in floats, with instructions that hold how they round, what packing has proved equal to the
-//! specification for every sum (`GroupConstants::floored`); all else is integers.
-//!
 //! ```
 //! use sepconv::kernels::x86::{AMX, AVX_VNNI, AVX2, AVX512_VNNI};
 //! for table in [&AVX2, &AVX_VNNI, &AVX512_VNNI, &AMX] {

@@ -2,7 +2,7 @@
 
 use super::gather::Source;
 use super::product::{OVERLAP, Tiles};
-use super::requantize::{ANY, CLAMPED, FLOORED, Output, SIGNED, Scales};
+use super::requantize::{ANY, CLAMPED, Output, SIGNED, Scales};
 use super::shallow::Shallow;
 use super::vector::Vector;
 use crate::layout::x86::{GROUP, GroupConstants};
@@ -139,8 +139,7 @@ impl Panel {
                 second: &second,
             };
             match output.formula([&first, &second]) {
-                // Floats would wait for the same part of the processor as the products.
-                FLOORED | CLAMPED => self.multiply_overlapped_by::<V, CLAMPED>(pair, sums),
+                CLAMPED => self.multiply_overlapped_by::<V, CLAMPED>(pair, sums),
                 SIGNED => self.multiply_overlapped_by::<V, SIGNED>(pair, sums),
                 _ => 0,
             }
@@ -363,7 +362,6 @@ impl<V: Vector> PairScales<'_, V> {
         // SAFETY: the contract.
         unsafe {
             match self.output.formula([self.first, self.second]) {
-                FLOORED if V::FLOORS => finish_pairs_by::<V, FLOORED>(self, sums, destination),
                 CLAMPED => finish_pairs_by::<V, CLAMPED>(self, sums, destination),
                 SIGNED => finish_pairs_by::<V, SIGNED>(self, sums, destination),
                 _ => finish_pairs_by::<V, ANY>(self, sums, destination),
@@ -404,7 +402,7 @@ pub(super) unsafe fn finish_pair<V: Vector, const FORMULA: u8, const LEN: usize>
 ) {
     // SAFETY: the caller's contract.
     unsafe {
-        let packed = output.pack::<FORMULA>([
+        let packed = output.pack([
             output.scale::<FORMULA>(sums[2 * pixel], first),
             output.scale::<FORMULA>(sums[2 * pixel + 1], second),
             output.scale::<FORMULA>(sums[2 * next], first),
@@ -439,7 +437,6 @@ pub(super) unsafe fn finish_single<V: Vector, const LEN: usize>(
     unsafe {
         let scales = Scales::load(constants, half);
         match output.formula([&scales, &scales]) {
-            FLOORED if V::FLOORS => finish_single_by::<V, FLOORED, LEN>(output, sums, scales, destination),
             CLAMPED => finish_single_by::<V, CLAMPED, LEN>(output, sums, scales, destination),
             SIGNED => finish_single_by::<V, SIGNED, LEN>(output, sums, scales, destination),
             _ => finish_single_by::<V, ANY, LEN>(output, sums, scales, destination),
@@ -468,7 +465,7 @@ pub(super) unsafe fn finish_single_by<V: Vector, const FORMULA: u8, const LEN: u
             for (i, scaled) in scaled.iter_mut().enumerate() {
                 *scaled = output.scale::<FORMULA>(sums[(first + i).min(pixels - 1)], &scales);
             }
-            let packed = output.pack::<FORMULA>(scaled).unzip_32(output.orders);
+            let packed = output.pack(scaled).unzip_32(output.orders);
             if channels == quarter && valid == quarter && pixels - first >= 4 {
                 packed.store(to.add(first * channels));
                 continue;

@@ -281,10 +281,6 @@ impl<D: Dot> Vector for Narrow<D> {
         new(unsafe { _mm256_add_epi64(self.0, other.0) })
     }
     #[inline(always)]
-    unsafe fn add_16(self, other: Self) -> Self {
-        new(unsafe { _mm256_adds_epi16(self.0, other.0) })
-    }
-    #[inline(always)]
     unsafe fn multiply_low_halves(self, other: Self) -> Self {
         new(unsafe { _mm256_mul_epi32(self.0, other.0) })
     }

@@ -12,8 +12,6 @@ pub(super) struct Output<V: Vector> {
     /// See [`Vector::Orders`].
     pub orders: V::Orders,
     pub zero_point: V,
-    /// The zero point in 16-bit lanes.
-    zero_point_16: V,
     least: V,
     greatest: V,
     /// Whether the activation cuts off negative numbers.
@@ -51,7 +49,6 @@ impl<V: Vector> Output<V> {
             Self {
                 orders: V::orders(),
                 zero_point: V::splat_32(zero_point),
-                zero_point_16: V::splat_32(zero_point << 16 | zero_point & 0xffff),
                 least: V::splat_8(least as i8),
                 greatest: V::splat_8(greatest as i8),
                 clamped: false,
@@ -59,21 +56,16 @@ impl<V: Vector> Output<V> {
         }
     }
 
-    /// Bytes from 32-bit numbers, clamped: in parts of 128 bits, those of `a`, `b`, `c`, `d`. By all formulas but [`FLOORED`]
-    /// the numbers include the zero point.
+    /// Bytes from 32-bit numbers that include the zero point, clamped: in parts of 128 bits, those of `a`, `b`, `c`, `d`.
     ///
     /// # Safety
     ///
     /// The processor has `V`'s instruction set.
     #[inline(always)]
-    pub unsafe fn pack<const FORMULA: u8>(&self, [a, b, c, d]: [V; 4]) -> V {
+    pub unsafe fn pack(&self, [a, b, c, d]: [V; 4]) -> V {
         // SAFETY: the contract. Saturation on the way keeps what the clamp would cut off outside its range.
         unsafe {
-            let (mut low, mut high) = (a.pack_32(b), c.pack_32(d));
-            if FORMULA == FLOORED {
-                low = low.add_16(self.zero_point_16);
-                high = high.add_16(self.zero_point_16);
-            }
+            let (low, high) = (a.pack_32(b), c.pack_32(d));
             low.pack_16(high).max_8(self.least).min_8(self.greatest)
         }
     }
@@ -81,9 +73,6 @@ impl<V: Vector> Output<V> {
     /// By which formula to [`scale`](Self::scale) with both of these.
     #[inline(always)]
     pub fn formula(&self, scales: [&Scales<V>; 2]) -> u8 {
-        if V::FLOORS && self.clamped && scales.iter().all(|scales| scales.floored) {
-            return FLOORED;
-        }
         match (scales.iter().all(|scales| scales.fast), self.clamped) {
             (true, true) => CLAMPED,
             (true, false) => SIGNED,
@@ -101,9 +90,6 @@ impl<V: Vector> Output<V> {
     pub unsafe fn scale<const FORMULA: u8>(&self, sums: V, scales: &Scales<V>) -> V {
         // SAFETY: the contract.
         unsafe {
-            if FORMULA == FLOORED {
-                return sums.floor_product(scales.factor_high, scales.factor_low, scales.offset);
-            }
             if FORMULA == ANY && !scales.fast {
                 return scales.any(sums, self.orders).add_32(self.zero_point);
             }
@@ -120,8 +106,6 @@ impl<V: Vector> Output<V> {
 pub(super) const CLAMPED: u8 = 0;
 /// All groups are fast.
 pub(super) const SIGNED: u8 = 1;
-/// As [`CLAMPED`], by floats ([`GroupConstants::floored`]).
-pub(super) const FLOORED: u8 = 3;
 /// Whatever the multipliers and the sums.
 pub(super) const ANY: u8 = 2;
 
@@ -134,10 +118,6 @@ pub(super) struct Scales<V: Vector> {
     rounding_odd: V,
     shift: V,
     fast: bool,
-    factor_high: V,
-    factor_low: V,
-    offset: V,
-    floored: bool,
     /// Where the group's constants of these channels' lanes begin.
     lanes: *const u8,
 }
@@ -162,14 +142,6 @@ impl<V: Vector> Scales<V> {
                 shift: V::load(lanes.add(offset_of!(GroupConstants, shift))),
                 fast: constants
                     .add(offset_of!(GroupConstants, fast))
-                    .cast::<i32>()
-                    .read_unaligned()
-                    != 0,
-                factor_high: V::load(lanes.add(offset_of!(GroupConstants, factor_high))),
-                factor_low: V::load(lanes.add(offset_of!(GroupConstants, factor_low))),
-                offset: V::load(lanes.add(offset_of!(GroupConstants, offset))),
-                floored: constants
-                    .add(offset_of!(GroupConstants, floored))
                     .cast::<i32>()
                     .read_unaligned()
                     != 0,

@@ -3,7 +3,7 @@
 //! and requantized in registers.
 
 use super::multiply::{Destination, PairScales, finish_pair, finish_single_by};
-use super::requantize::{ANY, CLAMPED, FLOORED, Output, SIGNED, Scales};
+use super::requantize::{ANY, CLAMPED, Output, SIGNED, Scales};
 use super::vector::Vector;
 use crate::layout::x86::GroupConstants;
 use crate::layout::x86_gemm::{CHUNK, DEPTH_STEP};
@@ -44,7 +44,6 @@ impl Shallow {
             let first = Scales::load(self.constants, self.half);
             if self.groups == 1 {
                 return match output.formula([&first, &first]) {
-                    FLOORED if V::FLOORS => self.multiply_single::<V, FLOORED>(output, first),
                     CLAMPED => self.multiply_single::<V, CLAMPED>(output, first),
                     SIGNED => self.multiply_single::<V, SIGNED>(output, first),
                     _ => self.multiply_single::<V, ANY>(output, first),
@@ -57,7 +56,6 @@ impl Shallow {
                 second: &second,
             };
             match output.formula([&first, &second]) {
-                FLOORED if V::FLOORS => self.multiply_pair::<V, FLOORED>(pair),
                 CLAMPED => self.multiply_pair::<V, CLAMPED>(pair),
                 SIGNED => self.multiply_pair::<V, SIGNED>(pair),
                 _ => self.multiply_pair::<V, ANY>(pair),

@@ -27,8 +27,6 @@ pub(super) trait Vector: Copy {
     const OVERLAPS: bool;
     /// Whether [`pairs`](super::pairs) multiplies matrices faster than [`add_dot`](Self::add_dot); only where that has AVX2.
     const PAIRS: bool;
-    /// Whether there is [`floor_product`](Self::floor_product): where instructions themselves say how they round.
-    const FLOORS: bool = false;
 
     /// See [`Orders`](Self::Orders).
     unsafe fn orders() -> Self::Orders;
@@ -82,14 +80,6 @@ pub(super) trait Vector: Copy {
     unsafe fn shift_left_32(self, counts: Self) -> Self;
     /// Sum of 64-bit lanes.
     unsafe fn add_64(self, other: Self) -> Self;
-    /// In each 32-bit lane, with `self` an integer and the others floats, `self × high + (self × low + offset)` without its
-    /// fraction: the inner sum is rounded to the nearest float, the outer one down. Only called where
-    /// [`FLOORS`](Self::FLOORS).
-    unsafe fn floor_product(self, _high: Self, _low: Self, _offset: Self) -> Self {
-        unreachable!()
-    }
-    /// Saturating sum of 16-bit lanes.
-    unsafe fn add_16(self, other: Self) -> Self;
     /// Product of the signed low halves of 64-bit lanes.
     unsafe fn multiply_low_halves(self, other: Self) -> Self;
     /// Arithmetic right shift of each 64-bit lane by a count of its own, in 0..64.

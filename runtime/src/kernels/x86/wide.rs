@@ -31,7 +31,6 @@ impl Vector for Wide {
     const TILE: usize = 14;
     const OVERLAPS: bool = true;
     const PAIRS: bool = false;
-    const FLOORS: bool = cfg!(not(sepconv_floats = "none"));
 
     #[inline(always)]
     unsafe fn orders() -> Orders {
@@ -155,21 +154,6 @@ impl Vector for Wide {
     #[inline(always)]
     unsafe fn add_64(self, other: Self) -> Self {
         Self(unsafe { _mm512_add_epi64(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn floor_product(self, high: Self, low: Self, offset: Self) -> Self {
-        const DOWN: i32 = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
-        unsafe {
-            let (high, low) = (_mm512_castsi512_ps(high.0), _mm512_castsi512_ps(low.0));
-            let value = _mm512_cvtepi32_ps(self.0);
-            let inner = _mm512_fmadd_ps(value, low, _mm512_castsi512_ps(offset.0));
-            let sum = _mm512_fmadd_round_ps::<DOWN>(value, high, inner);
-            Self(_mm512_cvttps_epi32(sum))
-        }
-    }
-    #[inline(always)]
-    unsafe fn add_16(self, other: Self) -> Self {
-        Self(unsafe { _mm512_adds_epi16(self.0, other.0) })
     }
     #[inline(always)]
     unsafe fn multiply_low_halves(self, other: Self) -> Self {

@@ -173,7 +173,6 @@ fn check_on_emulated_pc(outcome: &mut Outcome) {
             .push(format!("kernels of emulated x86-64 processors: {reason}"));
         return;
     }
-    outcome.left_out.push(emulated_pc::LEFT_OUT.into());
     for processor in emulated_pc::PROCESSORS {
         outcome.check(&format!("kernels on an emulated PC: {}", processor.name), || {
             emulated_pc::compare(processor)
