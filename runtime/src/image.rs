@@ -110,6 +110,7 @@ impl Image {
         let operators_offset = section(&mut self.operators.iter().flat_map(|record| record.to_bytes()));
         let steps_offset = section(&mut self.steps.iter().flat_map(|step| step.to_bytes()));
         let constants_offset = section(&mut self.constants.iter().copied());
+        debug_assert_eq!(constants_offset as usize, self.constants_offset());
         let metadata_offset = section(&mut self.metadata.iter().copied());
         let header = Header {
             magic: MAGIC,

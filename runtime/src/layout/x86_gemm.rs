@@ -69,7 +69,7 @@ pub(crate) fn scratch_len(shape: &LinearShape) -> usize {
 
 /// Scratch memory of the kernels that widen inputs and weights to 16 bits, in this order; nothing for so few pixels that they
 /// are not worth it. All but the last are multiples of 64.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Pairs {
     /// Pixels that are prepared at a time.
     pub block: usize,
@@ -94,13 +94,7 @@ impl Pairs {
     /// For an operator with so many output pixels.
     pub fn of(depth: usize, pixels: usize) -> Self {
         if pixels < Self::LEAST_PIXELS {
-            return Self {
-                block: 0,
-                bytes: 0,
-                weights: 0,
-                inputs: 0,
-                numbers: 0,
-            };
+            return Self::default();
         }
         let block = (PREPARED / Self::pixel_len(depth).max(1) / Self::TILE).max(1) * Self::TILE;
         let block = block.min(pixels);
