@@ -471,7 +471,7 @@ pub(crate) fn dispatch(
             kernels.concatenation?(&concatenation, inputs.get(..count)?, band)
         }
         Operator::Reshape => kernels.reshape?(&(), &input, band),
-        Operator::Softmax(softmax) => kernels.softmax?(&softmax, &input, band),
+        Operator::Softmax(softmax) => kernels.softmax.of(wide)?(&softmax, &input, band),
         Operator::Lookup(lookup) => kernels.lookup?(&lookup, &input, band),
         Operator::Requantize(requantize) => kernels.requantize?(&requantize, &input, band),
         Operator::ResizeNearest(resize) => kernels.resize_nearest?(&resize, &input, band),

@@ -63,17 +63,21 @@ fn say_what_this_machine_lacks() {
 #[test]
 fn every_operator_gives_the_same_bytes_on_every_instruction_set() {
     let mut workers = workers();
-    for choice in operators::choices(Element::Int8) {
-        for seed in 0..6 {
-            let mut random = Random::new(seed);
-            let shape = Shape::new(
-                random.within(1, 20) as u32,
-                random.within(1, 12) as u32,
-                random.within(1, 90) as u32,
-            );
-            let mut net = Net::new(shape, Element::Int8, random.within(-128, 127) as i32);
-            operators::add(&mut net, &mut random, choice, 0);
-            check(&net, &mut random, &mut workers, &(choice, seed, shape));
+    for element in [Element::Int8, Element::Int16] {
+        for choice in operators::choices(element) {
+            for seed in 0..6 {
+                let mut random = Random::new(seed);
+                let shape = Shape::new(
+                    random.within(1, 20) as u32,
+                    random.within(1, 12) as u32,
+                    random.within(1, 90) as u32,
+                );
+                let zero_point = random.within(-128, 127) as i32;
+                let wide = element == Element::Int16;
+                let mut net = Net::new(shape, element, if wide { 0 } else { zero_point });
+                operators::add(&mut net, &mut random, choice, 0);
+                check(&net, &mut random, &mut workers, &(element, choice, seed, shape));
+            }
         }
     }
 }

@@ -149,8 +149,8 @@ pub struct Kernels {
     pub concatenation: Option<fn(&Concatenation, &[Rows], &mut Band)>,
     /// Reshape, of any element.
     pub reshape: Option<UnaryKernel<()>>,
-    /// Softmax of int8 into int8 or int16.
-    pub softmax: Option<UnaryKernel<Softmax>>,
+    /// Softmax, into int8 or int16.
+    pub softmax: ElementKernels<UnaryKernel<Softmax>>,
     /// Table lookup.
     pub lookup: Option<fn(&Lookup, &Rows, &mut Band)>,
     /// Requantization between any elements.
@@ -182,7 +182,7 @@ impl Kernels {
         pad: None,
         concatenation: None,
         reshape: None,
-        softmax: None,
+        softmax: ElementKernels::NONE,
         lookup: None,
         requantize: None,
         resize_nearest: None,

@@ -66,7 +66,7 @@ impl Kernels {
     /// const USES: &[KernelUse] = &[KernelUse { kind: Kind::Pointwise, element: Element::Int8, weight_bits: 8 }];
     /// static KERNELS: Kernels = reference::KERNELS.only(USES);
     /// assert!(KERNELS.pointwise.int8.is_some());
-    /// assert!(KERNELS.pointwise.int16.is_none() && KERNELS.softmax.is_none());
+    /// assert!(KERNELS.pointwise.int16.is_none() && KERNELS.softmax.int8.is_none());
     /// ```
     pub const fn only(&self, uses: &[KernelUse]) -> Self {
         let mut kernels = Self {
@@ -100,7 +100,7 @@ impl Kernels {
                 Kind::Pad => kernels.pad = self.pad,
                 Kind::Concatenation => kernels.concatenation = self.concatenation,
                 Kind::Reshape => kernels.reshape = self.reshape,
-                Kind::Softmax => kernels.softmax = self.softmax,
+                Kind::Softmax => kernels.softmax.take(&self.softmax, element),
                 Kind::Lookup => kernels.lookup = self.lookup,
                 Kind::Requantize => kernels.requantize = self.requantize,
                 Kind::ResizeNearest => kernels.resize_nearest = self.resize_nearest,

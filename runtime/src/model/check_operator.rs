@@ -124,7 +124,7 @@ fn shapes(
             same_element && concatenation_fits(model, record, concatenation.axis, to)
         }
         Operator::Reshape => same_element && from.values() == to.values(),
-        Operator::Softmax(_) => input.element == Element::Int8 && from == to,
+        Operator::Softmax(_) => from == to,
         Operator::Lookup(_) => input.element == Element::Int8 && same_element && from == to,
         Operator::Requantize(_) => from == to,
         Operator::ResizeNearest(_) => same_element && from.channels == to.channels,
@@ -438,7 +438,7 @@ fn has_kernel(kernels: &Kernels, operator: &Operator, element: Element) -> bool 
         Operator::Pad(_) => kernels.pad.is_some(),
         Operator::Concatenation(_) => kernels.concatenation.is_some(),
         Operator::Reshape => kernels.reshape.is_some(),
-        Operator::Softmax(_) => kernels.softmax.is_some(),
+        Operator::Softmax(_) => kernels.softmax.of(wide).is_some(),
         Operator::Lookup(_) => kernels.lookup.is_some(),
         Operator::Requantize(_) => kernels.requantize.is_some(),
         Operator::ResizeNearest(_) => kernels.resize_nearest.is_some(),

@@ -32,10 +32,11 @@ pub fn choices(element: Element) -> Vec<Choice> {
         Requantize,
         ResizeNearest,
         Transpose,
+        Softmax,
     ];
     choices.extend(any.map(|kind| (kind, 0)));
     if element == Element::Int8 {
-        choices.extend([Softmax, Lookup, ArgMax].map(|kind| (kind, 0)));
+        choices.extend([Lookup, ArgMax].map(|kind| (kind, 0)));
     }
     choices
 }
@@ -97,7 +98,8 @@ pub fn add(net: &mut Net, random: &mut Random, (kind, bits): Choice, input: u16)
         }
         Kind::Softmax => {
             let scale = random.within(1, 2000) as f64 / 1000.0;
-            let softmax = Softmax::from_real(scale * scale).unwrap();
+            let steps = if element == Element::Int16 { 256.0 } else { 1.0 };
+            let softmax = Softmax::from_real(scale * scale / steps).unwrap();
             set_multiplier(&mut operator, 0, softmax.multiplier);
             operator.params[2] = softmax.difference_min;
             let (element, zero) = random.pick(&[(Element::Int8, -128), (Element::Int16, -32768)]);

@@ -73,7 +73,10 @@ pub static KERNELS: Kernels = Kernels {
     pad: Some(shape::pad),
     concatenation: Some(shape::concatenation),
     reshape: Some(shape::reshape),
-    softmax: Some(softmax::run),
+    softmax: ElementKernels {
+        int8: Some(softmax::run::<1>),
+        int16: Some(softmax::run::<2>),
+    },
     lookup: Some(pixelwise::lookup),
     requantize: Some(pixelwise::requantize),
     resize_nearest: Some(shape::resize_nearest),
@@ -106,7 +109,7 @@ fn set_values<const N: usize>(to: &mut [i8], values: &[i32], least: i32, greates
 }
 
 /// A byte of a tensor (i8) or of a constant (u8).
-trait Byte: Copy {
+pub(crate) trait Byte: Copy {
     fn bits(self) -> u8;
 }
 
@@ -126,7 +129,7 @@ impl Byte for u8 {
 
 /// The value that some bytes hold: an int8 in one, an int16 in two, little-endian.
 #[inline(always)]
-fn value<B: Byte>(bytes: &[B]) -> i32 {
+pub(crate) fn value<B: Byte>(bytes: &[B]) -> i32 {
     match bytes {
         [low, high, ..] => i16::from_le_bytes([low.bits(), high.bits()]) as i32,
         [only] => only.bits() as i8 as i32,

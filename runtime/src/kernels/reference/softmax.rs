@@ -4,41 +4,42 @@
 //! constants are the rounded values of the expressions named beside them, and every product is a saturating rounding
 //! doubling high multiply.
 
-use super::set_value;
+use super::{set_value, value};
 use crate::fixed_point::{doubling_high_multiply, rounding_right_shift};
 use crate::operator::Softmax;
 use crate::{Band, Rows};
 use fixed::types::{I1F31, I3F29, I6F26, I13F19};
 
-/// int8 into int8 (scale 1/256, zero point −128) or int16 (scale 1/65536, zero point −32768).
-pub fn run(softmax: &Softmax, input: &Rows, output: &mut Band) {
+/// Values of `N` bytes into int8 (scale 1/256, zero point −128) or int16 (scale 1/65536, zero point −32768).
+pub fn run<const N: usize>(softmax: &Softmax, input: &Rows, output: &mut Band) {
     let channels = (input.shape.channels as usize).max(1);
     let bytes = output.element.bytes();
     for (y, row) in output.rows_mut() {
-        let pixels = input.row(y).chunks_exact(channels);
+        let pixels = input.row(y).chunks_exact(channels * N);
         for (to, from) in row.chunks_exact_mut((channels * bytes).max(1)).zip(pixels) {
-            pixel(softmax, from, to, bytes);
+            pixel::<N>(softmax, from, to, bytes);
         }
     }
 }
 
 /// One pixel into values of `bytes` bytes.
-fn pixel(softmax: &Softmax, input: &[i8], output: &mut [i8], bytes: usize) {
-    let greatest = input.iter().copied().max().unwrap_or(0);
-    let exponential = |value: &i8| exponential(softmax, *value, greatest);
+fn pixel<const N: usize>(softmax: &Softmax, input: &[i8], output: &mut [i8], bytes: usize) {
+    let greatest = input.chunks_exact(N).map(value).max().unwrap_or(0);
+    let exponential = |raw: &[i8]| exponential(softmax, value(raw), greatest);
     let mut sum = I13F19::ZERO;
-    for term in input.iter().filter_map(exponential) {
+    for term in input.chunks_exact(N).filter_map(exponential) {
         sum = sum.saturating_add(summand(term));
     }
     let share = Share::of(sum, bytes);
-    for (to, value) in output.chunks_exact_mut(bytes.max(1)).zip(input) {
-        set_value(to, share.quantized(exponential(value)));
+    let values = input.chunks_exact(N);
+    for (to, raw) in output.chunks_exact_mut(bytes.max(1)).zip(values) {
+        set_value(to, share.quantized(exponential(raw)));
     }
 }
 
 /// e^(value − greatest), `None` where that is negligible.
-pub(crate) fn exponential(softmax: &Softmax, value: i8, greatest: i8) -> Option<I1F31> {
-    let difference = value as i32 - greatest as i32;
+pub(crate) fn exponential(softmax: &Softmax, value: i32, greatest: i32) -> Option<I1F31> {
+    let difference = value - greatest;
     (difference >= softmax.difference_min).then(|| {
         let scaled = softmax.multiplier.apply(difference);
         exponential_of_negative(I6F26::from_bits(scaled))

@@ -10,7 +10,7 @@ use fixed::types::I13F19;
 /// The values of an int8.
 const VALUES: usize = 256;
 
-/// Rows of a softmax. A pixel of more channels than an int8 has values takes the exponential and the quotient of each value
+/// Rows of a softmax of int8. A pixel of more channels than an int8 has values takes the exponential and the quotient of each value
 /// once; all else is left to the reference.
 ///
 /// # Safety
@@ -20,7 +20,7 @@ const VALUES: usize = 256;
 pub(super) unsafe fn softmax<V: Vector>(softmax: &Softmax, input: &Rows, output: &mut Band) {
     let channels = input.shape.channels as usize;
     if channels <= VALUES || output.element != Element::Int8 {
-        if let Some(reference) = reference::KERNELS.softmax {
+        if let Some(reference) = reference::KERNELS.softmax.int8 {
             reference(softmax, input, output);
         }
         return;
@@ -37,10 +37,10 @@ pub(super) unsafe fn softmax<V: Vector>(softmax: &Softmax, input: &Rows, output:
 
 /// The output for each value: the entry of the value q is number q + 128.
 fn table(softmax: &Softmax, pixel: &[i8]) -> [u8; VALUES] {
-    let greatest = pixel.iter().copied().max().unwrap_or(0);
+    let greatest = pixel.iter().copied().max().unwrap_or(0).into();
     let mut terms = [None; VALUES];
     let mut summands = [I13F19::ZERO; VALUES];
-    for ((term, summand), value) in terms.iter_mut().zip(&mut summands).zip(i8::MIN..=greatest) {
+    for ((term, summand), value) in terms.iter_mut().zip(&mut summands).zip(i8::MIN.into()..=greatest) {
         *term = specification::exponential(softmax, value, greatest);
         *summand = term.map_or(I13F19::ZERO, specification::summand);
     }
@@ -88,7 +88,7 @@ mod tests {
                         element: Element::Int8,
                     };
                     let rows = Rows::whole(&values, shape, Element::Int8);
-                    kernels.softmax.expect("every table has it")(&softmax, &rows, &mut band);
+                    kernels.softmax.int8.expect("every table has it")(&softmax, &rows, &mut band);
                     data
                 };
                 let expected = run(&reference::KERNELS);

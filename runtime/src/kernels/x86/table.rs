@@ -1,5 +1,6 @@
 //! The tables: every algorithm inlined into functions that enable an instruction set.
 
+use super::int16::Vectors;
 use super::narrow::{Narrow, Pairs, Vnni};
 use super::wide::Wide;
 use super::{depthwise, elementwise, lookup, pool, product, softmax};
@@ -51,22 +52,22 @@ macro_rules! instruction_set {
             convolution: LinearKernels {
                 int8: Some($module::convolution),
                 int4: Some($module::convolution),
-                ..reference::KERNELS.convolution
+                int16: Some(reference::convolution::run::<Vectors>),
             },
             depthwise: LinearKernels {
                 int8: Some($module::depthwise),
                 int4: Some($module::depthwise),
-                ..reference::KERNELS.depthwise
+                int16: Some(reference::depthwise::run::<Vectors>),
             },
             pointwise: LinearKernels {
                 int8: Some($module::pointwise),
                 int4: Some($module::pointwise),
-                ..reference::KERNELS.pointwise
+                int16: Some(reference::pointwise::run::<Vectors>),
             },
             fully_connected: LinearKernels {
                 int8: Some($module::fully_connected),
                 int4: Some($module::fully_connected),
-                ..reference::KERNELS.fully_connected
+                int16: Some(reference::fully_connected::run::<Vectors>),
             },
             add: ElementKernels {
                 int8: Some($module::add),
@@ -85,7 +86,10 @@ macro_rules! instruction_set {
                 ..reference::KERNELS.mean
             },
             lookup: Some($module::lookup),
-            softmax: Some($module::softmax),
+            softmax: ElementKernels {
+                int8: Some($module::softmax),
+                ..reference::KERNELS.softmax
+            },
             requantize: Some($module::requantize),
             ..reference::KERNELS
         };
