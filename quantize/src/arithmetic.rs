@@ -46,7 +46,7 @@ pub fn add(a: f32, b: f32, output: f32, wide: bool) -> Option<Operation> {
     })
 }
 
-/// Softmax of int8 values of the given scale.
+/// Softmax of values of the given scale.
 pub fn softmax(beta: f32, scale: f32) -> Option<Operation> {
     /// Integer bits of the fixed-point exponent.
     const INTEGER_BITS: i32 = 5;

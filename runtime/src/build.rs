@@ -191,14 +191,15 @@ impl Embed {
         );
         for KernelUse {
             kind,
-            element,
+            input,
+            output,
             weight_bits,
         } in uses
         {
             let _ = writeln!(
                 text,
                 "    ::sepconv::kernels::KernelUse {{\n        kind: ::sepconv::operator::Kind::{kind:?},\n        \
-                 element: ::sepconv::Element::{element:?},\n        weight_bits: {weight_bits},\n    }},"
+                 input: ::sepconv::Element::{input:?},\n        output: ::sepconv::Element::{output:?},\n        weight_bits: {weight_bits},\n    }},"
             );
         }
         let _ = write!(

@@ -439,19 +439,20 @@ pub(crate) fn dispatch(
     let kernels = model.kernels;
     let [a, b, ..] = record.inputs;
     let input = memory.rows(&model.tensor(a));
-    let wide = input.element == Element::Int16;
+    let (from, to) = (input.element, band.element);
+    let wide = from == Element::Int16;
     match model.decode(record)? {
         Operator::Convolution(linear) => {
-            kernels.convolution.of(wide, linear.weight_bits)?(&linear, &input, band, scratch)
+            kernels.convolution.of(from, to, linear.weight_bits)?(&linear, &input, band, scratch)
         }
         Operator::Depthwise(linear) => {
-            kernels.depthwise.of(wide, linear.weight_bits)?(&linear, &input, band, scratch)
+            kernels.depthwise.of(from, to, linear.weight_bits)?(&linear, &input, band, scratch)
         }
         Operator::Pointwise(linear) => {
-            kernels.pointwise.of(wide, linear.weight_bits)?(&linear, &input, band, scratch)
+            kernels.pointwise.of(from, to, linear.weight_bits)?(&linear, &input, band, scratch)
         }
         Operator::FullyConnected(linear) => {
-            kernels.fully_connected.of(wide, linear.weight_bits)?(&linear, &input, band, scratch)
+            kernels.fully_connected.of(from, to, linear.weight_bits)?(&linear, &input, band, scratch)
         }
         Operator::Add(binary) => kernels.add.of(wide)?(&binary, &input, &memory.rows(&model.tensor(b)), band),
         Operator::Mul(binary) => kernels.mul.of(wide)?(&binary, &input, &memory.rows(&model.tensor(b)), band),

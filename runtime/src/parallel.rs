@@ -211,7 +211,10 @@ fn compute_shared(
     if let (Operator::Pointwise(linear), Element::Int8) = (operator, whole.element) {
         // Pixels as rows of one pixel, so that they can be shared out evenly.
         let input = memory.rows(&model.tensor(record.inputs[0]));
-        let kernel = model.kernels.pointwise.of(false, linear.weight_bits)?;
+        let kernel = model
+            .kernels
+            .pointwise
+            .of(Element::Int8, Element::Int8, linear.weight_bits)?;
         let (width, input) = (input.shape.width as usize, pixels_as_rows(&input));
         let whole = Band {
             first_row: whole.first_row * width,

@@ -121,7 +121,7 @@ fn kernel(kernels: &Kernels, kind: Kind, weight_bits: u8) -> kernels::LinearKern
         _ => kernels.fully_connected,
     };
     of_kind
-        .of(false, weight_bits)
+        .of(Element::Int8, Element::Int8, weight_bits)
         .expect("every table has all linear kernels")
 }
 

@@ -4,6 +4,7 @@ mod support;
 
 use sepconv::format::{Header, NONE, PUSH_INPUT, Step};
 use sepconv::kernels::{Kernels, reference};
+use sepconv::layout::Layout;
 use sepconv::operator::{Kind, Window};
 use sepconv::{AlignedVec, Element, Model, ModelError, RunError, Shape};
 use support::net::{Net, record, set_window};
@@ -209,6 +210,23 @@ fn operators_that_do_not_fit_are_refused() {
             layout: 255
         })
     );
+    // Sums of int8 can be kept in 16 bits, those of int16 not in 8; packed kernels write what they read.
+    let between = |from, to, layout: Layout| {
+        let mut random = Random::new(7);
+        let mut net = Net::new(Shape::new(1, 1, 3), from, 0);
+        operators::add(&mut net, &mut random, (Kind::Pointwise, 8), 0);
+        net.image.tensors[1].element = to as u8;
+        net.image.operators[0].layout = layout as u8;
+        let kernels = sepconv::build::every_layout();
+        Model::with_kernels(&net.file(), kernels).map(|_| ())
+    };
+    use sepconv::Element::{Int8, Int16};
+    assert_eq!(
+        between(Int16, Int8, Layout::Plain),
+        Err(ModelError::Shape { operator })
+    );
+    let packed = between(Int8, Int16, Layout::CortexM4);
+    assert_eq!(packed, Err(ModelError::Shape { operator }));
     // The network's output has to be some operator's.
     assert_eq!(
         after(|net| net.image.output = 0),

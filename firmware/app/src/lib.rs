@@ -19,6 +19,7 @@ use static_cell::ConstStaticCell;
 use assets::network;
 use per_operator::PerOperator;
 use report::{Failure, Report};
+use sepconv::Element;
 
 /// Counts what the work costs: executed instructions on an emulated board, cycles on a real one.
 pub trait Counter {
@@ -69,7 +70,7 @@ pub fn run(
         outcome.map_err(|_| Failure("the sizes of the embedded model and images do not agree"))?;
 
         let (class, instructions, hash) = (
-            largest(output),
+            largest(output, model.output().element),
             counter.instructions(ticks),
             hash::fnv1a_64(output),
         );
@@ -112,11 +113,16 @@ fn end_inference() {
 }
 
 /// The position of the largest value, the first of several.
-fn largest(values: &[i8]) -> usize {
-    let mut best = (0, i8::MIN);
-    for (place, value) in values.iter().enumerate() {
-        if *value > best.1 {
-            best = (place, *value);
+fn largest(bytes: &[i8], element: Element) -> usize {
+    let mut best = (0, i16::MIN);
+    for (place, raw) in bytes.chunks_exact(element.bytes()).enumerate() {
+        let value = match raw {
+            [low, high] => i16::from_le_bytes([*low as u8, *high as u8]),
+            [only] => i16::from(*only),
+            _ => 0,
+        };
+        if value > best.1 {
+            best = (place, value);
         }
     }
     best.0

@@ -62,9 +62,10 @@ pub struct Arguments {
     #[arg(long, default_value = "minmax")]
     method: MethodName,
     /// With --recipe best: how many percent of all multiply-accumulates may have activations of 16 bits, if that brings the
-    /// outputs nearer to the float ones. 1 is enough for the sums of residual networks, 0 keeps 8 bits throughout.
-    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = percent)]
-    mixed_precision_budget: f32,
+    /// outputs nearer to the float ones. 1 is enough for the sums of residual networks, 0 keeps 8 bits throughout. Without
+    /// it, only the output (before a last softmax) may have 16 bits, where that costs little.
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    mixed_precision_budget: Option<f32>,
     /// What to plan and pack for. Without it, the smallest arena and a layout that every processor reads.
     #[arg(long)]
     target: Option<TargetName>,
@@ -435,7 +436,9 @@ fn network(arguments: &Arguments, bytes: &[u8], bar: &ProgressBar) -> Result<Mad
     let recipe = match arguments.recipe {
         RecipeName::Fast => Recipe::Fast,
         RecipeName::Best => Recipe::Best {
-            wide_share: f64::from(arguments.mixed_precision_budget) / 100.0,
+            wide_share: arguments
+                .mixed_precision_budget
+                .map(|percent| f64::from(percent) / 100.0),
         },
     };
     let progress = |what: &str, share: f32| {

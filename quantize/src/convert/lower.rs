@@ -41,8 +41,7 @@ pub(super) fn lower(
         node,
         inputs: node.inputs.iter().map(|id| id.0).collect(),
     };
-    // A clamp is a requantization, which goes from any width to any.
-    if !matches!(node.operator, Operator::Clamp | Operator::Identity) {
+    if !lowering.takes_any_width(network) {
         let element = network.tensors[node.output.0].element;
         for number in 0..lowering.inputs.len() {
             let input = lowering.inputs[number];
@@ -68,6 +67,23 @@ struct Lowering<'g> {
 }
 
 impl Lowering<'_> {
+    /// Whether the operator takes its input as it is, however many bits its output has.
+    fn takes_any_width(&self, network: &Network) -> bool {
+        let (from, to) = (
+            &network.tensors[self.inputs[0]],
+            &network.tensors[self.node.output.0],
+        );
+        match &self.node.operator {
+            // A clamp is a requantization.
+            Operator::Clamp | Operator::Identity | Operator::Softmax { .. } => true,
+            // A shift to the left could overflow: steps of the output that are finer than those of the sum.
+            operator => operator.weights().is_some_and(|weights| {
+                let scales = weights::scales(operator, weights, to.shape.channels as usize, from.scale);
+                from.element == Element::Int8 && scales.iter().all(|scale| from.scale * scale <= to.scale)
+            }),
+        }
+    }
+
     /// A copy of a tensor: of an int8 one in 16 bits, exactly, or of an int16 one in 8 bits over a range.
     fn in_other_width(
         &self,
@@ -100,7 +116,7 @@ impl Lowering<'_> {
             quantization(network, self.node.output.0),
         );
         let operator = &self.node.operator;
-        let wide = network.tensors[self.node.output.0].element == Element::Int16;
+        let wide = network.tensors[self.inputs[0]].element == Element::Int16;
         let linear = |operator: &Operator, channels, window| {
             weights::linear(
                 &self.node.name,

@@ -51,8 +51,8 @@ pub enum ConvertError {
     },
 }
 
-/// Which activations are held with 16 bits instead of 8. A node whose output is wide computes in 16 bits (a linear one
-/// with 8-bit weights): inputs that are not wide are widened for it, exactly.
+/// Which activations are held with 16 bits instead of 8. A node whose output is wide computes in 16 bits: inputs that are
+/// not wide are widened for it, exactly. A linear one, whose weights have 8 bits, takes such inputs as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Precision {
     /// Wide tensors, all of them outputs of nodes for which [`Precision::can_be_wide`].
@@ -70,7 +70,11 @@ impl Precision {
         operator.weights().is_some()
             || matches!(
                 operator,
-                Operator::Add | Operator::Clamp | Operator::MaxPool(_) | Operator::GlobalAveragePool
+                Operator::Add
+                    | Operator::Clamp
+                    | Operator::MaxPool(_)
+                    | Operator::GlobalAveragePool
+                    | Operator::Reshape(_)
             )
     }
 

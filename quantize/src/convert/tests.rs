@@ -1,7 +1,7 @@
 //! Quantized networks compute what the float graph computes, within their steps.
 
 use super::convert;
-use crate::calibrate::{Method, Statistics};
+use crate::calibrate::{Method, Range, Statistics};
 use crate::convert::Precision;
 use crate::float;
 use crate::graph::{
@@ -153,6 +153,45 @@ fn int8_is_near_float() {
         }
         let decibels = 10.0 * (signal / noise).log10();
         assert!(decibels > 25.0, "{method:?}: {decibels} dB");
+    }
+}
+
+/// Finer steps than those of a layer's sums would need a shift to the left, which could overflow.
+#[test]
+fn a_wide_layer_reads_8_bits_unless_its_steps_are_finer_than_its_sums() {
+    let mut random = Random(5);
+    let mut graph = Graph::new("test", "image", Shape::new(1, 1, 6));
+    let weights = random.weights(6 * 4, 4);
+    let layer = Operator::FullyConnected(FullyConnected {
+        inputs: 6,
+        outputs: 4,
+        weights,
+    });
+    graph.output = graph.push("layer", layer, &[TensorId(0)], "logits").unwrap();
+    let precision = Precision {
+        wide: [graph.output].into(),
+    };
+    let image: Vec<f32> = (0..6).map(|_| random.next()).collect();
+    let expected = float::run(&graph, &image).unwrap();
+    for (reach, nodes) in [(8.0, 1), (1e-3, 2)] {
+        let (symmetric, reach) = (
+            Range { min: -1.0, max: 1.0 },
+            Range {
+                min: -reach,
+                max: reach,
+            },
+        );
+        let network = convert(&graph, &[symmetric, reach], &precision, Metadata::default()).unwrap();
+        assert_eq!(network.nodes.len(), nodes, "{reach:?}");
+        let bytes = to_bytes(&network, &plan(&network, &Options::SMALLEST), Target::Plain).unwrap();
+        let found = crate::recipe::infer(&Model::new(&bytes).unwrap(), &image);
+        for (expected, found) in expected.iter().zip(&found) {
+            let expected = expected.clamp(reach.min, reach.max);
+            assert!(
+                (expected - found).abs() < 0.03,
+                "{reach:?}: {found}, not {expected}"
+            );
+        }
     }
 }
 

@@ -38,7 +38,20 @@ pub fn quantize_weights(operator: &Operator, weights: &Weights, scales: &[f32]) 
     weights.values.iter().enumerate().map(quantized).collect()
 }
 
-/// The integer form of a linear operator between activations of the given scales, of 16 bits if `wide`.
+/// The scale of each output channel's weights: the one that the source fixes, or [`weight_scales`] for the bias's sake.
+pub(super) fn scales(operator: &Operator, weights: &Weights, channels: usize, input_scale: f32) -> Vec<f32> {
+    match &weights.quantized {
+        Some(quantized) if quantized.scales.len() == 1 => vec![quantized.scales[0]; channels],
+        Some(quantized) => quantized.scales.clone(),
+        None => {
+            let mut scales = weight_scales(operator, weights, channels);
+            widen_for_bias(&mut scales, |channel| weights.bias_of(channel), input_scale);
+            scales
+        }
+    }
+}
+
+/// The integer form of a linear operator between activations of the given scales. Its input has 16 bits if `wide`.
 pub(super) fn linear(
     node: &str,
     operator: &Operator,
@@ -49,15 +62,7 @@ pub(super) fn linear(
 ) -> Result<Linear, ConvertError> {
     let weights = operator.weights().expect("linear operators have weights");
     let fixed = weights.quantized.as_ref();
-    let mut scales = match fixed {
-        Some(quantized) if quantized.scales.len() == 1 => vec![quantized.scales[0]; channels],
-        Some(quantized) => quantized.scales.clone(),
-        None => weight_scales(operator, weights, channels),
-    };
-    if fixed.is_none() {
-        let bias = |channel: usize| weights.bias_of(channel);
-        widen_for_bias(&mut scales, bias, input_scale);
-    }
+    let scales = scales(operator, weights, channels, input_scale);
     let values = fixed.map_or_else(
         || quantize_weights(operator, weights, &scales),
         |quantized| quantized.values.clone(),

@@ -32,8 +32,25 @@ pub fn sums(graph: &Graph) -> Option<Candidate> {
     })
 }
 
+/// The network's output, if it is a linear layer's: one step of it decides between classes that are nearly alike. A mean
+/// may come between.
+pub fn output(graph: &Graph) -> Option<Candidate> {
+    let mut candidate = Candidate::NONE;
+    let mut wanted = graph.output;
+    loop {
+        let index = graph.nodes.iter().position(|node| node.output == wanted)?;
+        let node = &graph.nodes[index];
+        candidate.tensors.insert(wanted);
+        candidate.nodes.insert(index);
+        match node.operator {
+            Operator::GlobalAveragePool | Operator::Reshape(_) => wanted = node.inputs[0],
+            _ => return node.operator.weights().map(|_| candidate),
+        }
+    }
+}
+
 /// Each linear layer with what makes its input: a wide output helps little where the input is not wide. The network's
-/// output stays narrow, as its readers expect.
+/// output is [a candidate of its own](output).
 pub fn layers(graph: &Graph) -> Vec<Candidate> {
     let mut found = Vec::new();
     for (index, node) in graph.nodes.iter().enumerate() {
@@ -85,6 +102,20 @@ impl Chosen {
 mod tests {
     use super::*;
     use crate::rewrite::testing::Builder;
+
+    #[test]
+    fn an_output_is_what_its_last_linear_layer_and_a_mean_after_it_make() {
+        let body = || Builder::new(4, 4, 8).convolution(8, 1, 0);
+        let count = |graph: &Graph| output(graph).map(|candidate| candidate.tensors.len());
+        assert_eq!(count(&body().finish()), Some(1));
+        assert_eq!(
+            count(&body().operator(Operator::GlobalAveragePool).finish()),
+            Some(2)
+        );
+        // No layer's sums come out here.
+        let pool = Operator::MaxPool(crate::graph::Window::new(2, 2));
+        assert_eq!(count(&body().operator(pool).finish()), None);
+    }
 
     #[test]
     fn layers_cost_their_products_once_and_sums_their_values() {

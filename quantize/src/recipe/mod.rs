@@ -3,8 +3,8 @@
 //!
 //! [`Recipe::Fast`] calibrates and converts. [`Recipe::Best`] tries several ways to choose ranges, equalization, narrower and
 //! wider ranges, and rounding of weights layer after layer, and keeps what brings the int8 outputs nearer to the float ones
-//! on calibration inputs that it set aside, by more than chance. Last, within a budget, it gives the activations 16 bits
-//! that gain most by it.
+//! on calibration inputs that it set aside, by more than chance. Last it tries 16 bits for the output and, within a budget,
+//! for the activations that gain most by it.
 
 mod equalize;
 mod groups;
@@ -35,8 +35,9 @@ pub enum Recipe {
     /// Try what is known to help and keep what does.
     Best {
         /// The share of multiply-accumulates, from 0 to 1, that may have activations of 16 bits where that helps; sums count
-        /// one for each value. At 0 everything has 8 bits.
-        wide_share: f64,
+        /// one for each value. At 0 everything has 8 bits. `None` tries the output only, before a last softmax, where it
+        /// costs next to nothing.
+        wide_share: Option<f64>,
     },
 }
 
@@ -110,7 +111,7 @@ fn best(
     graph: &Graph,
     inputs: &[Vec<f32>],
     method: Method,
-    wide_share: f64,
+    wide_share: Option<f64>,
     metadata: Metadata,
     progress: &dyn Fn(&str, f32),
 ) -> Result<Quantized, RecipeError> {
@@ -214,15 +215,23 @@ const SCALES: [f32; 2] = [0.85, 1.2];
 /// Decibels that 16 bits must gain: they take memory and time.
 const WORTH_WIDENING: f32 = 0.25;
 
+/// The share of multiply-accumulates that an output in 16 bits may cost unless a budget says otherwise.
+const OUTPUT_SHARE: f64 = 0.02;
+
 /// Inputs that the sensitivity of each layer is measured with.
 const SENSITIVITY_INPUTS: usize = 8;
 
-/// A graph of which wide activations hold everything that was seen: 16 bits have steps to spare, so that nothing need be
-/// clipped for the sake of smaller ones.
+/// A graph of which wide activations hold twice what was seen: 16 bits have steps to spare, so that nothing need be clipped
+/// for the sake of smaller ones.
 fn widened(graph: &Graph, precision: &Precision, full: &[Range]) -> Graph {
     let mut graph = graph.clone();
     for id in &precision.wide {
-        graph.tensors[id.0].quantization = Some(symmetric_wide(full[id.0]));
+        let Range { min, max } = full[id.0];
+        let range = Range {
+            min: 2.0 * min,
+            max: 2.0 * max,
+        };
+        graph.tensors[id.0].quantization = Some(symmetric_wide(range));
     }
     graph
 }
@@ -332,21 +341,30 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// Gives 16 bits to sums, and then to the layers that gain most by it for what they cost, as long as no more than a share
-    /// of all multiply-accumulates have them.
-    fn widen(&mut self, wide_share: f64) -> Result<(), ConvertError> {
+    /// Gives 16 bits to the output, to sums, and then to the layers that gain most by it for what they cost, as long as no
+    /// more than a share of all multiply-accumulates have them.
+    fn widen(&mut self, wide_share: Option<f64>) -> Result<(), ConvertError> {
         let (graph, ranges, full) = (self.graph.clone(), self.ranges.clone(), self.full.clone());
         let widened = |precision: &Precision| widened(&graph, precision, &full);
         let mut chosen = mixed::Chosen::default();
-        if let Some(sums) = mixed::sums(&graph)
-            && chosen.share_with(&graph, &sums) <= wide_share
-        {
-            let with = chosen.with(&sums);
-            let (wide, precision) = (widened(&with.precision), &with.precision);
-            if self.judge("sums in 16 bits", &wide, &ranges, precision, WORTH_WIDENING)? {
-                chosen = with;
+        let (output, sums) = (mixed::output(&graph), mixed::sums(&graph));
+        for (technique, candidate, share) in [
+            ("output in 16 bits", output, wide_share.unwrap_or(OUTPUT_SHARE)),
+            ("sums in 16 bits", sums, wide_share.unwrap_or(0.0)),
+        ] {
+            if let Some(candidate) = candidate
+                && chosen.share_with(&graph, &candidate) <= share
+            {
+                let with = chosen.with(&candidate);
+                let (wide, precision) = (widened(&with.precision), &with.precision);
+                if self.judge(technique, &wide, &ranges, precision, WORTH_WIDENING)? {
+                    chosen = with;
+                }
             }
         }
+        let Some(wide_share) = wide_share else {
+            return Ok(());
+        };
         // How much nearer each layer alone brings the outputs, for its share of the cost.
         let count = self.inputs.len().min(SENSITIVITY_INPUTS);
         let noise = |precision: &Precision| -> Result<f64, ConvertError> {
@@ -552,7 +570,9 @@ mod tests {
     fn sums_are_tried_in_16_bits_only_within_the_budget() {
         let graph = residual();
         let made = |wide_share: f64| {
-            let recipe = Recipe::Best { wide_share };
+            let recipe = Recipe::Best {
+                wide_share: Some(wide_share),
+            };
             let (inputs, metadata) = (inputs(&graph, 0..16), Metadata::default());
             quantize(&graph, &inputs, Method::MinMax, recipe, metadata, &|_, _| ()).unwrap()
         };
@@ -571,6 +591,39 @@ mod tests {
         for made in [&none, &too_little, &enough] {
             assert_eq!(wide(made), made.trials.iter().any(kept_wide));
         }
+    }
+
+    #[test]
+    fn an_output_in_16_bits_is_tried_unless_nothing_may_have_them() {
+        // A mean over all pixels takes the other noise away, so that the output's steps are most of what is left.
+        let graph = Builder::new(16, 16, 3)
+            .convolution(8, 3, 1)
+            .operator(Operator::GlobalAveragePool)
+            .fully_connected(4)
+            .operator(Operator::Softmax { beta: 1.0 })
+            .finish();
+        let made = |wide_share| {
+            let (inputs, metadata) = (inputs(&graph, 0..32), Metadata::default());
+            let recipe = Recipe::Best { wide_share };
+            quantize(&graph, &inputs, Method::MinMax, recipe, metadata, &|_, _| ()).unwrap()
+        };
+        let is_output = |trial: &&Trial| trial.technique == "output in 16 bits";
+        let (narrow, wide) = (made(Some(0.0)), made(None));
+        assert!(narrow.trials.iter().find(is_output).is_none());
+        assert!(wide.trials.iter().find(is_output).expect("it is tried").kept);
+        // Softmax reads what the fully connected layer writes; nothing is requantized between.
+        let nodes = &wide.network.nodes;
+        assert_eq!(nodes.len(), graph.nodes.len());
+        let element = |tensor: usize| wide.network.tensors[tensor].element;
+        let elements: Vec<_> = nodes.iter().map(|node| element(node.output)).collect();
+        assert_eq!(elements[1..], [Element::Int8, Element::Int16, Element::Int8]);
+        let judges: Vec<_> = inputs(&graph, 100..132);
+        let expected: Vec<_> = judges
+            .iter()
+            .map(|input| float::run(&graph, input).unwrap())
+            .collect();
+        // Probabilities have steps of 1/256 either way.
+        assert!(fidelity(&wide.network, &judges, &expected).decibels > 40.0);
     }
 
     #[test]
@@ -600,7 +653,7 @@ mod tests {
             .operator(Operator::Softmax { beta: 1.0 })
             .finish();
         let (inputs, metadata) = (inputs(&graph, 0..16), Metadata::default());
-        let recipe = Recipe::Best { wide_share: 0.0 };
+        let recipe = Recipe::Best { wide_share: None };
         let made = quantize(&graph, &inputs, Method::MinMax, recipe, metadata, &|_, _| ()).unwrap();
         assert_eq!(made.graph.output, graph.output);
         assert_eq!(made.network.nodes.len(), graph.nodes.len());
@@ -630,7 +683,7 @@ mod tests {
             &graph,
             &inputs(&graph, 0..16),
             Method::MinMax,
-            Recipe::Best { wide_share: 0.0 },
+            Recipe::Best { wide_share: None },
             Metadata::default(),
             &|_, _| (),
         )

@@ -23,7 +23,7 @@ use crate::layout::{Layout, Target};
 use crate::operator::{
     Binary, Concatenation, Linear, Lookup, Mean, Pad, Pool, Requantize, ResizeNearest, Softmax, Transpose,
 };
-use crate::{Band, Rows};
+use crate::{Band, Element, Rows};
 
 /// Computes rows of a convolution, depthwise, pointwise or fully connected operator. The last argument is scratch memory.
 pub type LinearKernel = fn(&Linear, &Rows, &mut Band, &mut [i8]);
@@ -42,9 +42,11 @@ pub type UnaryKernel<P> = fn(&P, &Rows, &mut Band);
 pub struct LinearKernels {
     /// int8 activations, int8 weights.
     pub int8: Option<LinearKernel>,
+    /// As `int8`, but into int16, in the plain layout.
+    pub widening: Option<LinearKernel>,
     /// int8 activations, int4 weights.
     pub int4: Option<LinearKernel>,
-    /// int16 activations, int8 weights.
+    /// int16 activations, int8 weights, into int16.
     pub int16: Option<LinearKernel>,
 }
 
@@ -52,23 +54,27 @@ impl LinearKernels {
     /// No kernels.
     pub const NONE: Self = Self {
         int8: None,
+        widening: None,
         int4: None,
         int16: None,
     };
 
-    /// The kernel for int16 (`wide`) or int8 activations and weights of so many bits.
+    /// The kernel for weights of so many bits between values of these types. (int16 into int8 and int4 weights with int16
+    /// values, for which there are none, are refused when a model's view is made.)
     ///
     /// ```
+    /// use sepconv::Element::{Int8, Int16};
     /// use sepconv::kernels::{LinearKernels, reference};
-    /// assert!(reference::KERNELS.pointwise.of(true, 8).is_some()); // int16 activations
-    /// assert!(LinearKernels::NONE.of(false, 8).is_none());
+    /// assert!(reference::KERNELS.pointwise.of(Int8, Int16, 8).is_some());
+    /// assert!(LinearKernels::NONE.of(Int8, Int8, 8).is_none());
     /// ```
-    #[inline]
-    pub fn of(&self, wide: bool, weight_bits: u8) -> Option<LinearKernel> {
-        match (wide, weight_bits) {
-            (false, 4) => self.int4,
-            (false, _) => self.int8,
-            (true, _) => self.int16,
+    #[inline(never)]
+    pub fn of(&self, input: Element, output: Element, weight_bits: u8) -> Option<LinearKernel> {
+        match (input, output, weight_bits) {
+            (Element::Int16, _, _) => self.int16,
+            (_, Element::Int16, _) => self.widening,
+            (_, _, 4) => self.int4,
+            (_, _, _) => self.int8,
         }
     }
 }

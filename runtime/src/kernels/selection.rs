@@ -20,15 +20,17 @@ pub static OF_TARGET: &Kernels = if cfg!(target_os = "none") {
 ///
 /// ```
 /// use sepconv::{Element, kernels::KernelUse, operator::Kind};
-/// let softmax = KernelUse { kind: Kind::Softmax, element: Element::Int8, weight_bits: 0 };
-/// assert_ne!(softmax, KernelUse { kind: Kind::Mean, ..softmax });
+/// let mean = KernelUse { kind: Kind::Mean, input: Element::Int8, output: Element::Int8, weight_bits: 0 };
+/// assert_ne!(mean, KernelUse { kind: Kind::Softmax, ..mean });
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct KernelUse {
     /// The operator's kind.
     pub kind: Kind,
     /// The type of its input.
-    pub element: Element,
+    pub input: Element,
+    /// The type of its output.
+    pub output: Element,
     /// Bits of its weights: 8 or 4; 0 for kinds without weights.
     pub weight_bits: u8,
 }
@@ -48,7 +50,8 @@ impl KernelUse {
             let record = model.record(number)?;
             Some(Self {
                 kind: Kind::from_code(record.kind)?,
-                element: model.tensor(record.inputs[0]).element,
+                input: model.tensor(record.inputs[0]).element,
+                output: model.tensor(record.output).element,
                 weight_bits: record.weight_bits,
             })
         })
@@ -63,7 +66,12 @@ impl Kernels {
     /// use sepconv::kernels::{KernelUse, Kernels, reference};
     /// use sepconv::operator::Kind;
     ///
-    /// const USES: &[KernelUse] = &[KernelUse { kind: Kind::Pointwise, element: Element::Int8, weight_bits: 8 }];
+    /// const USES: &[KernelUse] = &[KernelUse {
+    ///     kind: Kind::Pointwise,
+    ///     input: Element::Int8,
+    ///     output: Element::Int8,
+    ///     weight_bits: 8,
+    /// }];
     /// static KERNELS: Kernels = reference::KERNELS.only(USES);
     /// assert!(KERNELS.pointwise.int8.is_some());
     /// assert!(KERNELS.pointwise.int16.is_none() && KERNELS.softmax.int8.is_none());
@@ -78,20 +86,13 @@ impl Kernels {
         };
         let mut number = 0;
         while number < uses.len() {
-            let KernelUse {
-                kind,
-                element,
-                weight_bits,
-            } = uses[number];
-            match kind {
-                Kind::Convolution => kernels.convolution.take(&self.convolution, element, weight_bits),
-                Kind::Depthwise => kernels.depthwise.take(&self.depthwise, element, weight_bits),
-                Kind::Pointwise => kernels.pointwise.take(&self.pointwise, element, weight_bits),
-                Kind::FullyConnected => {
-                    kernels
-                        .fully_connected
-                        .take(&self.fully_connected, element, weight_bits);
-                }
+            let used = uses[number];
+            let element = used.input;
+            match used.kind {
+                Kind::Convolution => kernels.convolution.take(&self.convolution, used),
+                Kind::Depthwise => kernels.depthwise.take(&self.depthwise, used),
+                Kind::Pointwise => kernels.pointwise.take(&self.pointwise, used),
+                Kind::FullyConnected => kernels.fully_connected.take(&self.fully_connected, used),
                 Kind::Add => kernels.add.take(&self.add, element),
                 Kind::Mul => kernels.mul.take(&self.mul, element),
                 Kind::AveragePool => kernels.average_pool.take(&self.average_pool, element),
@@ -115,11 +116,12 @@ impl Kernels {
 
 impl LinearKernels {
     /// Adds one kernel of another table.
-    const fn take(&mut self, from: &Self, element: Element, weight_bits: u8) {
-        match (element, weight_bits) {
-            (Element::Int8, 4) => self.int4 = from.int4,
-            (Element::Int8, _) => self.int8 = from.int8,
-            (Element::Int16, _) => self.int16 = from.int16,
+    const fn take(&mut self, from: &Self, used: KernelUse) {
+        match (used.input, used.output, used.weight_bits) {
+            (Element::Int8, Element::Int16, _) => self.widening = from.widening,
+            (Element::Int8, _, 4) => self.int4 = from.int4,
+            (Element::Int8, _, _) => self.int8 = from.int8,
+            (Element::Int16, _, _) => self.int16 = from.int16,
         }
     }
 }

@@ -41,16 +41,21 @@ pub fn pack(model: &Model, target: Target) -> AlignedVec<u8> {
                 continue;
             }
         };
-        let input = model.tensor(record.inputs[0]);
+        let (input, output) = (model.tensor(record.inputs[0]), model.tensor(record.output));
         let shape = LinearShape {
             kind,
             window: linear.window,
             element: input.element,
             weight_bits: linear.weight_bits,
             input: input.shape,
-            output: model.tensor(record.output).shape,
+            output: output.shape,
         };
-        let layout = target.layout(&shape);
+        // Packed kernels write what they read: int8.
+        let layout = if output.element == input.element {
+            target.layout(&shape)
+        } else {
+            Layout::Plain
+        };
         match pack_operator(layout, &linear, &shape) {
             None => {
                 record.weights_offset = image.push_constant(linear.weights);

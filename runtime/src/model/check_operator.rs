@@ -35,10 +35,10 @@ pub(super) fn check(model: &Model) -> Result<(), ModelError> {
         if !constants(model, operator, &record, &decoded, &input, &output) {
             return Err(ModelError::Constants { operator });
         }
-        if !unused_are_zero(&record, kind) || !parameters(&record, &decoded, &output) {
+        if !unused_are_zero(&record, kind) || !parameters(&record, &decoded, &input, &output) {
             return Err(ModelError::Parameter { operator });
         }
-        if !has_kernel(model.kernels, &decoded, input.element) {
+        if !has_kernel(model.kernels, &decoded, input.element, output.element) {
             return Err(ModelError::NoKernel { operator });
         }
     }
@@ -81,7 +81,9 @@ fn shapes(
     output: &Tensor,
 ) -> bool {
     let (from, to) = (input.shape, output.shape);
-    let same_element = input.element == output.element;
+    // Sums of int8 values can be kept with more bits, which nothing packed does.
+    let widens = record.weight_bits == 8 && record.layout == 0 && input.element == Element::Int8;
+    let same_element = input.element == output.element || widens;
     match operator {
         Operator::Convolution(linear) => same_element && window_fits(&linear.window, from, to),
         Operator::Depthwise(linear) => {
@@ -374,7 +376,7 @@ fn unused_are_zero(record: &OperatorRecord, kind: Kind) -> bool {
     unused == 0
 }
 
-fn parameters(record: &OperatorRecord, operator: &Operator, output: &Tensor) -> bool {
+fn parameters(record: &OperatorRecord, operator: &Operator, input: &Tensor, output: &Tensor) -> bool {
     let range = match output.element {
         Element::Int8 => -128..=127,
         Element::Int16 => -32768..=32767,
@@ -392,7 +394,7 @@ fn parameters(record: &OperatorRecord, operator: &Operator, output: &Tensor) -> 
                 let shift = multiplier.shift as i32;
                 // 64-bit sums leave room for seven bits to the left.
                 multiplier_is_sound(multiplier.mantissa.to_bits(), shift)
-                    && (output.element == Element::Int8 || shift <= 7)
+                    && (input.element == Element::Int8 || shift <= 7)
             }),
             Operator::Add(binary) => {
                 multiplier_is_sound(p0, p1)
@@ -423,13 +425,15 @@ fn parameters(record: &OperatorRecord, operator: &Operator, output: &Tensor) -> 
         }
 }
 
-fn has_kernel(kernels: &Kernels, operator: &Operator, element: Element) -> bool {
-    let wide = element == Element::Int16;
+fn has_kernel(kernels: &Kernels, operator: &Operator, from: Element, to: Element) -> bool {
+    let wide = from == Element::Int16;
     match operator {
-        Operator::Convolution(linear) => kernels.convolution.of(wide, linear.weight_bits).is_some(),
-        Operator::Depthwise(linear) => kernels.depthwise.of(wide, linear.weight_bits).is_some(),
-        Operator::Pointwise(linear) => kernels.pointwise.of(wide, linear.weight_bits).is_some(),
-        Operator::FullyConnected(linear) => kernels.fully_connected.of(wide, linear.weight_bits).is_some(),
+        Operator::Convolution(linear) => kernels.convolution.of(from, to, linear.weight_bits).is_some(),
+        Operator::Depthwise(linear) => kernels.depthwise.of(from, to, linear.weight_bits).is_some(),
+        Operator::Pointwise(linear) => kernels.pointwise.of(from, to, linear.weight_bits).is_some(),
+        Operator::FullyConnected(linear) => {
+            kernels.fully_connected.of(from, to, linear.weight_bits).is_some()
+        }
         Operator::Add(_) => kernels.add.of(wide).is_some(),
         Operator::Mul(_) => kernels.mul.of(wide).is_some(),
         Operator::AveragePool(_) => kernels.average_pool.of(wide).is_some(),

@@ -8,6 +8,7 @@ use sepconv::{Element, Model, Shape};
 #[derive(Clone)]
 pub struct Values {
     pub shape: Shape,
+    pub element: Element,
     pub values: Vec<i64>,
 }
 
@@ -20,7 +21,11 @@ impl Values {
                 .map(|pair| (pair[0] as u8 as i64) | (pair[1] as i64) << 8)
                 .collect(),
         };
-        Self { shape, values }
+        Self {
+            shape,
+            element,
+            values,
+        }
     }
 
     /// The value at (y, x, c); `None` outside.
@@ -69,7 +74,7 @@ fn value(
         Operator::Convolution(linear) | Operator::Pointwise(linear) => {
             let depth = input.shape.channels as i64;
             let taps = (linear.window.kernel_height * linear.window.kernel_width) as i64;
-            linear_value(linear, element, c, |tap, (ky, kx)| {
+            linear_value(linear, input.element, c, |tap, (ky, kx)| {
                 (0..depth)
                     .map(|d| {
                         let weight = weight(linear, (c * taps + tap) * depth + d);
@@ -80,7 +85,7 @@ fn value(
         }
         Operator::Depthwise(linear) => {
             let source = c / (to.channels / input.shape.channels) as i64;
-            linear_value(linear, element, c, |tap, (ky, kx)| {
+            linear_value(linear, input.element, c, |tap, (ky, kx)| {
                 let weight = weight(linear, tap * to.channels as i64 + c);
                 difference(linear, input, position(&linear.window, (y, x), (ky, kx)), source) * weight
             })
@@ -90,8 +95,8 @@ fn value(
             let products = input.values.iter().zip(0..).map(|(value, number)| {
                 (value - linear.input_zero_point as i64) * weight(linear, c * depth + number)
             });
-            let sum = bias(linear, element, c) + products.sum::<i64>();
-            finish_linear(linear, element, sum, c)
+            let sum = bias(linear, input.element, c) + products.sum::<i64>();
+            finish_linear(linear, input.element, sum, c)
         }
         Operator::Add(binary) => {
             let (a, b) = operands(binary, inputs, element, (y, x, c));

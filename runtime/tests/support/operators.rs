@@ -238,9 +238,17 @@ fn linear(
     let weights = random.bytes((taps * depth * channels * bits as usize).div_ceil(8));
     operator.weights_offset = push(net, &weights);
     operator.weights_len = weights.len() as u32;
-    // Multipliers that spread typical sums over the output's range, and some that do not.
-    let typical = ((taps * depth) as f64).sqrt() * if bits == 8 { 80.0 } else { 5.0 };
     let wide = element == Element::Int16;
+    let output = if bits == 8 && random.one_in(4) {
+        Element::Int16
+    } else {
+        element
+    };
+    // Multipliers that spread typical sums over the output's range, and some that do not.
+    let mut typical = ((taps * depth) as f64).sqrt() * if bits == 8 { 80.0 } else { 5.0 };
+    if output != element {
+        typical /= 256.0;
+    }
     let (mut bias, mut mantissas, mut shifts) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..channels {
         let real = random.within(5, 300) as f64 / 100.0 / typical;
@@ -257,9 +265,9 @@ fn linear(
     operator.bias_offset = net.image.push_constant(&bias);
     operator.multipliers_offset = net.image.push_constant(&mantissas);
     operator.shifts_offset = net.image.push_constant(&shifts);
-    activation(random, &mut operator, element);
-    let zero = zero_point(random, element);
-    finish(net, operator, shape, element, zero)
+    activation(random, &mut operator, output);
+    let zero = zero_point(random, output);
+    finish(net, operator, shape, output, zero)
 }
 
 /// A sum or product with the tensor itself, with its mean, or with a constant.

@@ -10,8 +10,10 @@ pub trait Arithmetic {
     type Sum: Copy;
     /// The sum of nothing.
     const ZERO: Self::Sum;
-    /// Bytes of an activation.
+    /// Bytes of an input value.
     const BYTES: usize;
+    /// Bytes of an output value.
+    const OUTPUT_BYTES: usize = Self::BYTES;
 
     /// The sum that an output channel starts with.
     fn bias(linear: &Linear, channel: usize) -> Self::Sum;
@@ -36,13 +38,14 @@ pub trait Arithmetic {
     fn requantize(linear: &Linear, sum: Self::Sum, channel: usize) -> i32;
 }
 
-/// int8 activations and weights, 32-bit sums.
-pub struct Int8;
+/// int8 input and weights, 32-bit sums, and outputs of so many bytes: int8 or int16.
+pub struct Int8<const OUTPUT_BYTES: usize = 1>;
 
-impl Arithmetic for Int8 {
+impl<const OUTPUT_BYTES: usize> Arithmetic for Int8<OUTPUT_BYTES> {
     type Sum = i32;
     const ZERO: i32 = 0;
     const BYTES: usize = 1;
+    const OUTPUT_BYTES: usize = OUTPUT_BYTES;
 
     #[inline(always)]
     fn bias(linear: &Linear, channel: usize) -> i32 {

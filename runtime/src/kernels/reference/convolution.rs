@@ -13,9 +13,12 @@ pub fn run<A: Arithmetic>(linear: &Linear, input: &Rows, output: &mut Band, _scr
     let filter_len = window.kernel_height * window.kernel_width * depth;
     let channels = output.shape.channels as usize;
     for (y, row) in output.rows_mut() {
-        for (x, pixel) in row.chunks_exact_mut((channels * A::BYTES).max(1)).enumerate() {
+        for (x, pixel) in row
+            .chunks_exact_mut((channels * A::OUTPUT_BYTES).max(1))
+            .enumerate()
+        {
             let columns = window.kernel_columns(x, input.shape.width);
-            for (channel, value) in pixel.chunks_exact_mut(A::BYTES).enumerate() {
+            for (channel, value) in pixel.chunks_exact_mut(A::OUTPUT_BYTES).enumerate() {
                 let mut sum = A::bias(linear, channel);
                 for ky in window.kernel_rows(y, input.shape.height) {
                     let source = input.row(window.input_row(y, ky));

@@ -15,12 +15,15 @@ pub fn run<A: Arithmetic>(linear: &Linear, input: &Rows, output: &mut Band, _scr
     let channels = output.shape.channels as usize;
     let multiplier = channels.checked_div(depth).unwrap_or(1).max(1);
     for (y, row) in output.rows_mut() {
-        for (x, pixel) in row.chunks_exact_mut((channels * A::BYTES).max(1)).enumerate() {
+        for (x, pixel) in row
+            .chunks_exact_mut((channels * A::OUTPUT_BYTES).max(1))
+            .enumerate()
+        {
             let columns = window.kernel_columns(x, input.shape.width);
-            for (block, values) in pixel.chunks_mut(BLOCK * A::BYTES).enumerate() {
+            for (block, values) in pixel.chunks_mut(BLOCK * A::OUTPUT_BYTES).enumerate() {
                 let first = block * BLOCK;
                 let mut sums = [A::ZERO; BLOCK];
-                let sums = sums.get_mut(..values.len() / A::BYTES).unwrap_or_default();
+                let sums = sums.get_mut(..values.len() / A::OUTPUT_BYTES).unwrap_or_default();
                 for (i, sum) in sums.iter_mut().enumerate() {
                     *sum = A::bias(linear, first + i);
                 }
@@ -38,7 +41,7 @@ pub fn run<A: Arithmetic>(linear: &Linear, input: &Rows, output: &mut Band, _scr
                         }
                     }
                 }
-                for (i, (value, sum)) in values.chunks_exact_mut(A::BYTES).zip(sums).enumerate() {
+                for (i, (value, sum)) in values.chunks_exact_mut(A::OUTPUT_BYTES).zip(sums).enumerate() {
                     set_value(value, A::requantize(linear, *sum, first + i));
                 }
             }

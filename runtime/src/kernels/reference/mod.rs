@@ -32,21 +32,25 @@ pub static KERNELS: Kernels = Kernels {
     target: Target::Plain,
     convolution: LinearKernels {
         int8: Some(convolution::run::<Int8>),
+        widening: Some(convolution::run::<Int8<2>>),
         int4: Some(convolution::run::<Int4>),
         int16: Some(convolution::run::<Int16>),
     },
     depthwise: LinearKernels {
         int8: Some(depthwise::run::<Int8>),
+        widening: Some(depthwise::run::<Int8<2>>),
         int4: Some(depthwise::run::<Int4>),
         int16: Some(depthwise::run::<Int16>),
     },
     pointwise: LinearKernels {
         int8: Some(pointwise::run::<Int8>),
+        widening: Some(pointwise::run::<Int8<2>>),
         int4: Some(pointwise::run::<Int4>),
         int16: Some(pointwise::run::<Int16>),
     },
     fully_connected: LinearKernels {
         int8: Some(fully_connected::run::<Int8>),
+        widening: Some(fully_connected::run::<Int8<2>>),
         int4: Some(fully_connected::run::<Int4>),
         int16: Some(fully_connected::run::<Int16>),
     },

@@ -24,20 +24,31 @@ pub fn run<const N: usize>(softmax: &Softmax, input: &Rows, output: &mut Band) {
 
 /// One pixel into values of `bytes` bytes.
 fn pixel<const N: usize>(softmax: &Softmax, input: &[i8], output: &mut [i8], bytes: usize) {
-    let greatest = input.chunks_exact(N).map(value).max().unwrap_or(0);
-    let exponential = |raw: &[i8]| exponential(softmax, value(raw), greatest);
+    let mut greatest = i32::MIN;
+    for_each::<N>(input, &mut |value| greatest = greatest.max(value));
     let mut sum = I13F19::ZERO;
-    for term in input.chunks_exact(N).filter_map(exponential) {
-        sum = sum.saturating_add(summand(term));
-    }
+    for_each::<N>(input, &mut |value| {
+        if let Some(term) = exponential(softmax, value, greatest) {
+            sum = sum.saturating_add(summand(term));
+        }
+    });
     let share = Share::of(sum, bytes);
-    let values = input.chunks_exact(N);
-    for (to, raw) in output.chunks_exact_mut(bytes.max(1)).zip(values) {
-        set_value(to, share.quantized(exponential(raw)));
-    }
+    let mut outputs = output.chunks_exact_mut(bytes.max(1));
+    for_each::<N>(input, &mut |value| {
+        if let Some(to) = outputs.next() {
+            set_value(to, share.quantized(exponential(softmax, value, greatest)));
+        }
+    });
+}
+
+/// Visits values. (A loop of its own, so that the compiler unrolls none of those above into hundreds of bytes of flash.)
+#[inline(never)]
+fn for_each<const N: usize>(input: &[i8], visit: &mut dyn FnMut(i32)) {
+    input.chunks_exact(N).for_each(|raw| visit(value(raw)));
 }
 
 /// e^(value − greatest), `None` where that is negligible.
+#[inline(never)]
 pub(crate) fn exponential(softmax: &Softmax, value: i32, greatest: i32) -> Option<I1F31> {
     let difference = value - greatest;
     (difference >= softmax.difference_min).then(|| {

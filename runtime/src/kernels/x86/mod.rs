@@ -10,7 +10,7 @@
 //! One set of algorithms serves all: `product` (of what `gather` prepares, by `multiply` or `shallow`), `depthwise`,
 //! `elementwise`, `lookup`, `pool`, `requantize` and `softmax` are generic over a `vector` type that `wide` and `narrow`
 //! implement, and all read the same packed layouts. Operators in the plain layout, and operators without a kernel here, are
-//! left to the reference kernels, which `int16` gives vectors where activations have 16 bits. AMX only multiplies (`amx`). AVX2 multiplies matrices in a way of its own (`pairs`).
+//! left to the reference kernels, with vectors of `plain`. AMX only multiplies (`amx`). AVX2 multiplies matrices in a way of its own (`pairs`).
 //!
 //! ```
 //! use sepconv::kernels::x86::{AMX, AVX_VNNI, AVX2, AVX512_VNNI};
@@ -24,11 +24,11 @@ mod amx;
 mod depthwise;
 mod elementwise;
 mod gather;
-mod int16;
 mod lookup;
 mod multiply;
 mod narrow;
 mod pairs;
+mod plain;
 mod pool;
 mod product;
 mod requantize;

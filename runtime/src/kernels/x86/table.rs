@@ -1,9 +1,10 @@
 //! The tables: every algorithm inlined into functions that enable an instruction set.
 
-use super::int16::Vectors;
 use super::narrow::{Narrow, Pairs, Vnni};
+use super::plain::{Int16, Widening};
 use super::wide::Wide;
 use super::{depthwise, elementwise, lookup, pool, product, softmax};
+use crate::kernels::reference::arithmetic::{Int4, Int8};
 use crate::kernels::{ElementKernels, Kernels, LinearKernels, reference};
 use crate::layout::{Layout, Target};
 use crate::operator::{Binary, Linear, Lookup, Mean, Pool, Requantize, Softmax};
@@ -52,22 +53,26 @@ macro_rules! instruction_set {
             convolution: LinearKernels {
                 int8: Some($module::convolution),
                 int4: Some($module::convolution),
-                int16: Some(reference::convolution::run::<Vectors>),
+                widening: Some(reference::convolution::run::<Widening>),
+                int16: Some(reference::convolution::run::<Int16>),
             },
             depthwise: LinearKernels {
                 int8: Some($module::depthwise),
                 int4: Some($module::depthwise),
-                int16: Some(reference::depthwise::run::<Vectors>),
+                widening: Some(reference::depthwise::run::<Widening>),
+                int16: Some(reference::depthwise::run::<Int16>),
             },
             pointwise: LinearKernels {
                 int8: Some($module::pointwise),
                 int4: Some($module::pointwise),
-                int16: Some(reference::pointwise::run::<Vectors>),
+                widening: Some(reference::pointwise::run::<Widening>),
+                int16: Some(reference::pointwise::run::<Int16>),
             },
             fully_connected: LinearKernels {
                 int8: Some($module::fully_connected),
                 int4: Some($module::fully_connected),
-                int16: Some(reference::fully_connected::run::<Vectors>),
+                widening: Some(reference::fully_connected::run::<Widening>),
+                int16: Some(reference::fully_connected::run::<Int16>),
             },
             add: ElementKernels {
                 int8: Some($module::add),
@@ -117,8 +122,9 @@ macro_rules! instruction_set {
                 unsafe { $kernel(linear, input, output, scratch) };
             }
             if linear.layout == Layout::Plain {
-                if let Some(kernel) = reference::KERNELS.$operator.of(false, linear.weight_bits) {
-                    kernel(linear, input, output, scratch);
+                match linear.weight_bits {
+                    4 => reference::$operator::run::<Int4>(linear, input, output, scratch),
+                    _ => reference::$operator::run::<Int8>(linear, input, output, scratch),
                 }
             } else if available() {
                 // SAFETY: the machine has the instruction set.
