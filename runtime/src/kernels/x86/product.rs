@@ -160,7 +160,10 @@ unsafe fn product<V: Vector, S: Source, const MATRIX: bool>(
     let overlap = !matrix && V::OVERLAPS && S::SMALL_TILES && depth <= OVERLAP_DEPTH && channels > GROUP;
     for first_pixel in (0..pixels).step_by(block) {
         let pixels = block.min(pixels - first_pixel);
-        let tiles = if overlap {
+        let tiles = if !matrix && V::OVERLAPS && depth <= CHUNK {
+            // A chunk each, whatever the tiles: as few as possible.
+            Tiles::full(pixels, pixels)
+        } else if overlap {
             Tiles::full(pixels, OVERLAP)
         } else {
             Tiles::of(pixels, if matrix { amx::TILE } else { V::TILE })
