@@ -76,6 +76,8 @@ impl Case {
         });
         let point = |random: &mut Random| match values {
             Values::Extreme => [-128, 127][random.within(0..=1) as usize],
+            // As after a ReLU.
+            Values::Usual if random.within(0..=1) == 0 => -128,
             _ => random.within(-128..=127) as i32,
         };
         let (input_zero_point, output_zero_point) = (point(random), point(random));

@@ -22,6 +22,8 @@ pub(crate) mod x86;
 #[cfg(feature = "alloc")]
 mod x86_channel;
 pub(crate) mod x86_depthwise;
+#[cfg(feature = "alloc")]
+mod x86_fused;
 pub(crate) mod x86_gemm;
 
 #[cfg(feature = "alloc")]

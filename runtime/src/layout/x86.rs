@@ -6,6 +6,8 @@
 
 #[cfg(feature = "alloc")]
 use super::x86_channel::Channel;
+#[cfg(feature = "alloc")]
+use super::x86_fused::FusedGroup;
 #[cfg(any(feature = "alloc", target_arch = "x86_64"))]
 use crate::operator::Linear;
 #[cfg(feature = "alloc")]
@@ -33,6 +35,9 @@ pub(crate) const MAX_KERNEL: usize = 16;
 /// is doubled, `rounding` is half as great and without the zero point, 2^31 is taken off where `tie` and a negative value
 /// meet, the whole 64 bits go right by `shift`, which is 31 greater, and the zero point is added at the end. Nothing
 /// overflows then but the left shift, which drops bits in the specification too.
+///
+/// Where the activation cuts off nothing but what a byte cannot hold, and a multiplier with fewer bits is proved to give the
+/// same bytes for every sum, a fast group is also [fused](super::x86_fused): its sums are never negative, and its `shift` is 0.
 #[repr(C)]
 pub(crate) struct GroupConstants {
     /// Bias less the correction for unsigned activations and the input zero point.
@@ -47,15 +52,18 @@ pub(crate) struct GroupConstants {
     pub rounding_odd: [i64; GROUP / 2],
     /// Right shifts.
     pub shift: [i32; GROUP],
-    /// 1 if the group is fast.
+    /// 1 if the group is fast, [`FUSED_GROUP`] if it is fused as well.
     pub fast: i32,
     /// 0, to the next multiple of 64.
     pub reserved: [i32; GROUP - 1],
-    /// Left shifts.
+    /// Left shifts; in fused groups, 52-bit mantissas of lanes 1, 3, 5...
     pub left: [i32; GROUP],
-    /// 1 where the specification shifts right, else 0.
+    /// 1 where the specification shifts right, else 0; in fused groups, what is added to products with those mantissas.
     pub tie: [i32; GROUP],
 }
+
+/// What [`GroupConstants::fast`] is in fused groups.
+pub(crate) const FUSED_GROUP: i32 = 2;
 
 impl GroupConstants {
     /// Bytes in a packed block.
@@ -91,6 +99,8 @@ pub(crate) struct WeightSums {
     pub sum: i32,
     /// Σ |weights|.
     pub magnitude: i64,
+    /// Σ of the negative weights.
+    pub negative: i64,
 }
 
 #[cfg(feature = "alloc")]
@@ -98,6 +108,7 @@ impl WeightSums {
     pub fn add(&mut self, weight: i8) {
         self.sum += weight as i32;
         self.magnitude += weight.unsigned_abs() as i64;
+        self.negative += weight.min(0) as i64;
     }
 }
 
@@ -113,6 +124,9 @@ pub(crate) fn push_constants(
             Channel::of(linear, channel, sums)
         })
     });
+    if let Some(fused) = FusedGroup::of(linear, &channels) {
+        return fused.push(block);
+    }
     let fast = channels.iter().all(Channel::is_fast);
     let bias = channels.map(|channel| channel.bias);
     let mantissa = channels.map(|channel| channel.mantissa);
@@ -132,23 +146,33 @@ pub(crate) fn push_constants(
     } else {
         shift = shift.map(|shift| 31 + shift.max(0));
     }
-    let every_other = |values: &[i64; GROUP], first| -> [i64; GROUP / 2] {
-        core::array::from_fn(|i| values[2 * i + first])
-    };
-    block.extend(bias.iter().flat_map(|value| value.to_le_bytes()));
-    for values in [mantissa, rounding] {
-        for first in 0..2 {
-            block.extend(
-                every_other(&values, first)
-                    .iter()
-                    .flat_map(|value| value.to_le_bytes()),
-            );
-        }
-    }
-    block.extend(shift.iter().flat_map(|value| value.to_le_bytes()));
-    block.extend((fast as i32).to_le_bytes());
-    block.resize(block.len() + 4 * (GROUP - 1), 0);
-    for values in [left, tie] {
-        block.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    push_words(block, bias);
+    push_even_and_odd(block, mantissa);
+    push_even_and_odd(block, rounding);
+    push_words(block, shift);
+    push_words(
+        block,
+        core::array::from_fn::<_, GROUP, _>(|i| (i == 0 && fast) as i32),
+    );
+    push_words(block, left);
+    push_words(block, tie);
+}
+
+#[cfg(feature = "alloc")]
+pub(super) fn push_words<const COUNT: usize>(block: &mut Vec<u8>, words: [i32; COUNT]) {
+    block.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+}
+
+/// Values of lanes 0, 2, 4..., then of lanes 1, 3, 5...
+#[cfg(feature = "alloc")]
+pub(super) fn push_even_and_odd(block: &mut Vec<u8>, values: [i64; GROUP]) {
+    for first in 0..2 {
+        block.extend(
+            values
+                .iter()
+                .skip(first)
+                .step_by(2)
+                .flat_map(|value| value.to_le_bytes()),
+        );
     }
 }

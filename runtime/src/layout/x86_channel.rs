@@ -16,6 +16,9 @@ pub(super) struct Channel {
     pub shift: i32,
     /// What no sum exceeds in magnitude.
     greatest: i64,
+    /// The sums are this much greater than the bias, or more: by up to `span`.
+    pub lowest: i64,
+    pub span: i64,
 }
 
 impl Channel {
@@ -25,6 +28,8 @@ impl Channel {
         mantissa: 0,
         shift: 1,
         greatest: 0,
+        lowest: 0,
+        span: 0,
     };
 
     pub fn of(linear: &Linear, channel: usize, sums: WeightSums) -> Self {
@@ -34,6 +39,8 @@ impl Channel {
             mantissa: multiplier.mantissa.to_bits() as i64,
             shift: -(multiplier.shift as i32),
             greatest: sums.magnitude * 255 + (bias as i64).abs(),
+            lowest: sums.negative * 255,
+            span: sums.magnitude * 255,
         };
         if sums.magnitude == 0 {
             // Dead: always the same output. Quarters of it are within reach of any formula, unlike great biases.
@@ -43,8 +50,10 @@ impl Channel {
             clamps_negative(linear) && unsigned.shift >= 0 && bias as i64 + sums.magnitude * 255 <= 0;
         if unsigned.mantissa == 0 || never_positive || unsigned.is_below_half() {
             return Self {
-                bias: unsigned.bias,
-                ..Self::NONE
+                mantissa: 0,
+                shift: 1,
+                greatest: 0,
+                ..unsigned
             };
         }
         unsigned
@@ -57,6 +66,8 @@ impl Channel {
             mantissa: if output == 0 { 0 } else { 1 << 30 },
             shift: 1,
             greatest: 4 * (output as i64).abs(),
+            lowest: 0,
+            span: 0,
         }
     }
 

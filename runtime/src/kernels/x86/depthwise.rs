@@ -4,7 +4,7 @@
 //! interleaved once: each 32-bit lane then holds four vertical taps of a channel, and one instruction multiplies and adds
 //! them. What is padding is prepared as the input zero point.
 
-use super::requantize::{ANY, CLAMPED, Output, SIGNED, Scales};
+use super::requantize::{ANY, CLAMPED, FUSED, Output, SIGNED, Scales};
 use super::vector::Vector;
 use crate::layout::x86::{GroupConstants, MAX_KERNEL};
 use crate::layout::x86_depthwise::{
@@ -253,7 +253,11 @@ impl<V: Vector> RowTask<'_, V> {
                 .add(4 * GroupConstants::SIZE + constants.half * W::BYTES);
             for vector in 0..4 {
                 let group = constants.block.add(vector * GroupConstants::SIZE);
-                let scales = Scales::load(group, constants.half);
+                let mut scales = Scales::load(group, constants.half);
+                let formula = output.formula_or_fused([&scales, &scales]);
+                if formula == FUSED {
+                    scales = scales.fused();
+                }
                 let task = VectorTask {
                     bias: W::load(group.add(constants.half * W::BYTES)),
                     scales,
@@ -266,7 +270,8 @@ impl<V: Vector> RowTask<'_, V> {
                     from: self.prepared.add(vector * W::BYTES),
                     to: self.packed.add(vector * W::BYTES),
                 };
-                match output.formula([&scales, &scales]) {
+                match formula {
+                    FUSED => task.run::<FUSED>(output, count),
                     CLAMPED => task.run::<CLAMPED>(output, count),
                     SIGNED => task.run::<SIGNED>(output, count),
                     _ => task.run::<ANY>(output, count),
@@ -370,7 +375,7 @@ impl<W: Vector> VectorTask<W> {
                     output.scale::<FORMULA>(c, &self.scales),
                     output.scale::<FORMULA>(d, &self.scales),
                 ];
-                output.pack(scaled).store(to);
+                output.pack_scaled::<FORMULA>(scaled).store(to);
                 from = from.add(TOGETHER * self.pixel_step);
                 to = to.add(4 * W::BYTES);
             }

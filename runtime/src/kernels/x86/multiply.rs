@@ -402,7 +402,7 @@ pub(super) unsafe fn finish_pair<V: Vector, const FORMULA: u8, const LEN: usize>
 ) {
     // SAFETY: the caller's contract.
     unsafe {
-        let packed = output.pack([
+        let packed = output.pack_scaled::<FORMULA>([
             output.scale::<FORMULA>(sums[2 * pixel], first),
             output.scale::<FORMULA>(sums[2 * pixel + 1], second),
             output.scale::<FORMULA>(sums[2 * next], first),
@@ -465,7 +465,7 @@ pub(super) unsafe fn finish_single_by<V: Vector, const FORMULA: u8, const LEN: u
             for (i, scaled) in scaled.iter_mut().enumerate() {
                 *scaled = output.scale::<FORMULA>(sums[(first + i).min(pixels - 1)], &scales);
             }
-            let packed = output.pack(scaled).unzip_32(output.orders);
+            let packed = output.pack_scaled::<FORMULA>(scaled).unzip_32(output.orders);
             if channels == quarter && valid == quarter && pixels - first >= 4 {
                 packed.store(to.add(first * channels));
                 continue;

@@ -157,6 +157,7 @@ fn new<D>(bits: __m256i) -> Narrow<D> {
 // SAFETY (all functions): the trait's contract; intrinsics on registers need nothing but the instruction set.
 impl<D: Dot> Vector for Narrow<D> {
     type Half = Self;
+    const FUSES: bool = false;
     type Orders = ();
     const BYTES: usize = 32;
     const SHORT: usize = 16;

@@ -1,8 +1,8 @@
 //! From sums to output values.
 
-use super::vector::Vector;
+use super::vector::{LaneConstants, Vector};
 use crate::fixed_point::Multiplier;
-use crate::layout::x86::{GroupConstants, clamps_negative};
+use crate::layout::x86::{FUSED_GROUP, GroupConstants, clamps_negative};
 use crate::operator::Linear;
 use core::mem::offset_of;
 
@@ -70,6 +70,22 @@ impl<V: Vector> Output<V> {
         }
     }
 
+    /// As [`pack`](Self::pack), of numbers scaled by a formula.
+    ///
+    /// # Safety
+    ///
+    /// The processor has `V`'s instruction set, and the formula holds.
+    #[inline(always)]
+    pub unsafe fn pack_scaled<const FORMULA: u8>(&self, [a, b, c, d]: [V; 4]) -> V {
+        // SAFETY: the contract.
+        unsafe {
+            if FORMULA == FUSED {
+                return a.pack_32(b).pack_16(c.pack_32(d));
+            }
+            self.pack([a, b, c, d])
+        }
+    }
+
     /// By which formula to [`scale`](Self::scale) with both of these.
     #[inline(always)]
     pub fn formula(&self, scales: [&Scales<V>; 2]) -> u8 {
@@ -77,6 +93,16 @@ impl<V: Vector> Output<V> {
             (true, true) => CLAMPED,
             (true, false) => SIGNED,
             (false, _) => ANY,
+        }
+    }
+
+    /// As [`formula`](Self::formula), or [`FUSED`], for which the scales are to be [fused](Scales::fused).
+    #[inline(always)]
+    pub fn formula_or_fused(&self, scales: [&Scales<V>; 2]) -> u8 {
+        if scales.iter().all(|scales| scales.fused) {
+            FUSED
+        } else {
+            self.formula(scales)
         }
     }
 
@@ -90,13 +116,18 @@ impl<V: Vector> Output<V> {
     pub unsafe fn scale<const FORMULA: u8>(&self, sums: V, scales: &Scales<V>) -> V {
         // SAFETY: the contract.
         unsafe {
+            if FORMULA == FUSED {
+                return sums.scale_fused(scales.constants(), self.orders);
+            }
             if FORMULA == ANY && !scales.fast {
                 return scales.any(sums, self.orders).add_32(self.zero_point);
             }
             if FORMULA == CLAMPED || FORMULA == ANY && self.clamped {
-                return scales.high(sums, self.orders).shift_right_32(scales.shift);
+                return sums
+                    .scale(scales.constants(), self.orders)
+                    .shift_right_32(scales.shift);
             }
-            let high = scales.high(sums.add_32(sums), self.orders);
+            let high = sums.add_32(sums).scale(scales.constants(), self.orders);
             high.add_32(sums.sign_32()).shift_right_32(scales.shift)
         }
     }
@@ -108,6 +139,8 @@ pub(super) const CLAMPED: u8 = 0;
 pub(super) const SIGNED: u8 = 1;
 /// Whatever the multipliers and the sums.
 pub(super) const ANY: u8 = 2;
+/// All groups are fused: neither shifts nor a clamp are needed.
+pub(super) const FUSED: u8 = 3;
 
 /// The multipliers of a vector of channels: a group's, or half a group's.
 #[derive(Clone, Copy)]
@@ -118,6 +151,7 @@ pub(super) struct Scales<V: Vector> {
     rounding_odd: V,
     shift: V,
     fast: bool,
+    fused: bool,
     /// Where the group's constants of these channels' lanes begin.
     lanes: *const u8,
 }
@@ -134,35 +168,48 @@ impl<V: Vector> Scales<V> {
         // SAFETY: all reads lie within the constants.
         unsafe {
             let lanes = constants.add(half * V::BYTES);
+            let fast = constants.add(offset_of!(GroupConstants, fast));
+            let fast = fast.cast::<i32>().read_unaligned();
             Self {
                 mantissa_even: V::load(lanes.add(offset_of!(GroupConstants, mantissa_even))),
                 mantissa_odd: V::load(lanes.add(offset_of!(GroupConstants, mantissa_odd))),
                 rounding_even: V::load(lanes.add(offset_of!(GroupConstants, rounding_even))),
                 rounding_odd: V::load(lanes.add(offset_of!(GroupConstants, rounding_odd))),
                 shift: V::load(lanes.add(offset_of!(GroupConstants, shift))),
-                fast: constants
-                    .add(offset_of!(GroupConstants, fast))
-                    .cast::<i32>()
-                    .read_unaligned()
-                    != 0,
+                fast: fast != 0,
+                fused: fast == FUSED_GROUP,
                 lanes,
             }
         }
     }
 
-    /// The high half of `sums × mantissa + rounding`.
+    /// For the formula [`FUSED`].
+    ///
+    /// # Safety
+    ///
+    /// The group is fused; the processor has `V`'s instruction set, and the constants are still there.
     #[inline(always)]
-    unsafe fn high(&self, sums: V, orders: V::Orders) -> V {
-        // SAFETY: the caller's contract.
+    pub unsafe fn fused(self) -> Self {
+        if !V::FUSES {
+            return self;
+        }
+        // SAFETY: all reads lie within the constants.
         unsafe {
-            let even = sums
-                .multiply_low_halves(self.mantissa_even)
-                .add_64(self.rounding_even);
-            let odd = sums
-                .high_halves()
-                .multiply_low_halves(self.mantissa_odd)
-                .add_64(self.rounding_odd);
-            even.merge_high_halves(odd, orders)
+            Self {
+                mantissa_odd: V::load(self.lanes.add(offset_of!(GroupConstants, left))),
+                rounding_odd: V::load(self.lanes.add(offset_of!(GroupConstants, tie))),
+                ..self
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn constants(&self) -> LaneConstants<V> {
+        LaneConstants {
+            mantissa_even: self.mantissa_even,
+            mantissa_odd: self.mantissa_odd,
+            rounding_even: self.rounding_even,
+            rounding_odd: self.rounding_odd,
         }
     }
 

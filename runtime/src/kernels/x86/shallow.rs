@@ -3,7 +3,7 @@
 //! and requantized in registers.
 
 use super::multiply::{Destination, PairScales, finish_pair, finish_single_by};
-use super::requantize::{ANY, CLAMPED, Output, SIGNED, Scales};
+use super::requantize::{ANY, CLAMPED, FUSED, Output, SIGNED, Scales};
 use super::vector::Vector;
 use crate::layout::x86::GroupConstants;
 use crate::layout::x86_gemm::{CHUNK, DEPTH_STEP};
@@ -43,7 +43,8 @@ impl Shallow {
         unsafe {
             let first = Scales::load(self.constants, self.half);
             if self.groups == 1 {
-                return match output.formula([&first, &first]) {
+                return match output.formula_or_fused([&first, &first]) {
+                    FUSED => self.multiply_single::<V, FUSED>(output, first.fused()),
                     CLAMPED => self.multiply_single::<V, CLAMPED>(output, first),
                     SIGNED => self.multiply_single::<V, SIGNED>(output, first),
                     _ => self.multiply_single::<V, ANY>(output, first),
@@ -55,7 +56,16 @@ impl Shallow {
                 first: &first,
                 second: &second,
             };
-            match output.formula([&first, &second]) {
+            match output.formula_or_fused([&first, &second]) {
+                FUSED => {
+                    let (first, second) = (first.fused(), second.fused());
+                    let (first, second) = (&first, &second);
+                    self.multiply_pair::<V, FUSED>(PairScales {
+                        output,
+                        first,
+                        second,
+                    });
+                }
                 CLAMPED => self.multiply_pair::<V, CLAMPED>(pair),
                 SIGNED => self.multiply_pair::<V, SIGNED>(pair),
                 _ => self.multiply_pair::<V, ANY>(pair),

@@ -4,6 +4,15 @@
 //! instruction set's target features (see [`super::table`]); each instruction set's file implements this trait by thin
 //! wrappers of intrinsics.
 
+/// What scales 32-bit lanes, for even and for odd ones.
+#[derive(Clone, Copy)]
+pub(super) struct LaneConstants<V> {
+    pub mantissa_even: V,
+    pub mantissa_odd: V,
+    pub rounding_even: V,
+    pub rounding_odd: V,
+}
+
 /// A vector of 16 or 8 lanes of 32 bits, whose bits may also be taken as lanes of 8, 16 or 64 bits. Operations named
 /// "in parts" work within each part of 128 bits.
 ///
@@ -27,6 +36,9 @@ pub(super) trait Vector: Copy {
     const OVERLAPS: bool;
     /// Whether [`pairs`](super::pairs) multiplies matrices faster than [`add_dot`](Self::add_dot); only where that has AVX2.
     const PAIRS: bool;
+
+    /// Whether [`scale_fused`](Self::scale_fused) reads constants of its own for odd lanes.
+    const FUSES: bool;
 
     /// See [`Orders`](Self::Orders).
     unsafe fn orders() -> Self::Orders;
@@ -90,6 +102,28 @@ pub(super) trait Vector: Copy {
     unsafe fn high_halves(self) -> Self;
     /// The high halves of `self`'s 64-bit lanes as even 32-bit lanes, those of `odd` as odd ones.
     unsafe fn merge_high_halves(self, odd: Self, orders: Self::Orders) -> Self;
+
+    /// The high half of `self × mantissa + rounding` in 64 bits, for each 32-bit lane.
+    #[inline(always)]
+    unsafe fn scale(self, constants: LaneConstants<Self>, orders: Self::Orders) -> Self {
+        // SAFETY: the contract.
+        unsafe {
+            let even = self
+                .multiply_low_halves(constants.mantissa_even)
+                .add_64(constants.rounding_even);
+            let odd = self
+                .high_halves()
+                .multiply_low_halves(constants.mantissa_odd)
+                .add_64(constants.rounding_odd);
+            even.merge_high_halves(odd, orders)
+        }
+    }
+    /// As [`scale`](Self::scale), of sums and with constants of [fused](crate::layout::x86_fused) groups.
+    #[inline(always)]
+    unsafe fn scale_fused(self, constants: LaneConstants<Self>, orders: Self::Orders) -> Self {
+        // SAFETY: the contract.
+        unsafe { self.scale(constants, orders) }
+    }
 
     /// Packs signed 32-bit lanes into 16 bits, saturating: in parts, those of `self`, then those of `other`.
     unsafe fn pack_32(self, other: Self) -> Self;

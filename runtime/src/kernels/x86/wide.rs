@@ -1,12 +1,12 @@
-//! 512-bit vectors: AVX-512 F, BW, VL, DQ and VNNI.
+//! 512-bit vectors: AVX-512 F, BW, VL, DQ and VNNI, and IFMA on top of them.
 
 use super::narrow::{Masked, Narrow};
-use super::vector::Vector;
+use super::vector::{LaneConstants, Vector};
 use core::arch::x86_64::*;
 
-/// A 512-bit vector.
+/// A 512-bit vector; `IFMA` says that there is AVX-512 IFMA.
 #[derive(Clone, Copy)]
-pub(super) struct Wide(__m512i);
+pub(super) struct Wide<const IFMA: bool>(__m512i);
 
 /// See [`Vector::Orders`].
 #[derive(Clone, Copy)]
@@ -23,9 +23,10 @@ fn first(len: usize) -> __mmask64 {
 }
 
 // SAFETY (all functions): the trait's contract; intrinsics on registers need nothing but the instruction set.
-impl Vector for Wide {
+impl<const IFMA: bool> Vector for Wide<IFMA> {
     type Half = Narrow<Masked>;
     type Orders = Orders;
+    const FUSES: bool = IFMA;
     const BYTES: usize = 64;
     const SHORT: usize = 32;
     const TILE: usize = 14;
@@ -174,6 +175,19 @@ impl Vector for Wide {
     #[inline(always)]
     unsafe fn merge_high_halves(self, odd: Self, orders: Orders) -> Self {
         unsafe { Self(_mm512_mask_shuffle_epi32::<0xf5>(odd.0, orders.even_32, self.0)) }
+    }
+    #[inline(always)]
+    unsafe fn scale_fused(self, constants: LaneConstants<Self>, orders: Orders) -> Self {
+        unsafe {
+            if !IFMA {
+                return self.scale(constants, orders);
+            }
+            let even = self
+                .multiply_low_halves(constants.mantissa_even)
+                .add_64(constants.rounding_even);
+            let odd = _mm512_madd52hi_epu64(constants.rounding_odd.0, self.0, constants.mantissa_odd.0);
+            even.merge_high_halves(Self(odd), orders)
+        }
     }
     #[inline(always)]
     unsafe fn pack_32(self, other: Self) -> Self {
