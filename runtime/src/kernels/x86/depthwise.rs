@@ -10,7 +10,7 @@ use crate::layout::x86::{GroupConstants, MAX_KERNEL};
 use crate::layout::x86_depthwise::{
     BLOCK, ROWS, SEGMENT, TOGETHER, block_len, prepared_len, row_groups, segment_columns,
 };
-use crate::operator::Linear;
+use crate::operator::{Linear, Window};
 use crate::{Band, Rows};
 
 /// What makes a signed byte unsigned.
@@ -45,19 +45,29 @@ pub(super) unsafe fn depthwise<V: Vector>(
         // Never so in a model: its view has checked it.
         return;
     }
-    for (y, row) in output.rows_mut() {
+    let together = rows_together::<V>(window);
+    for row in (0..output.rows).step_by(together) {
+        let rows = together.min(output.rows - row);
+        let first_row = output.first_row + row;
         let mut sources = [None; MAX_ROWS];
-        for ky in window.kernel_rows(y, input.shape.height) {
-            let source = input.row(window.input_row(y, ky));
-            sources[ky] = (source.len() == row_bytes).then_some(source);
+        for y in first_row..first_row + rows {
+            let above = (y - first_row) * window.stride_height;
+            for ky in window.kernel_rows(y, input.shape.height) {
+                let source = input.row(window.input_row(y, ky));
+                sources[above + ky] = (source.len() == row_bytes).then_some(source);
+            }
         }
-        // SAFETY: the sources are whole rows or padding, the row is a whole output row, the scratch memory holds a
+        let read = window.kernel_height + (rows - 1) * window.stride_height;
+        // SAFETY: the sources are whole rows or padding, there are so many whole output rows, the scratch memory holds a
         // segment's columns, and `fits` has the lengths of the constants.
         unsafe {
+            let to = output.data.as_mut_ptr().cast::<u8>().add(row * width * channels);
             let scratch = scratch.as_mut_ptr().add(aligned).cast::<u8>();
             let depthwise = RowTask::<V> {
                 linear,
-                sources: &sources[..window.kernel_height],
+                sources: &sources[..read],
+                rows,
+                row_len: width * channels,
                 prepared: scratch,
                 packed: scratch.add(prepared),
                 channels,
@@ -67,16 +77,35 @@ pub(super) unsafe fn depthwise<V: Vector>(
             };
             for first in (0..width).step_by(SEGMENT) {
                 let count = SEGMENT.min(width - first);
-                depthwise.segment(first, row.as_mut_ptr().cast::<u8>().add(first * channels), count);
+                depthwise.segment(first, to.add(first * channels), count);
             }
         }
     }
 }
 
-/// One output row.
+/// How many output rows to compute from one preparation of inputs: as many as its groups of four rows hold the windows of,
+/// each with the weights moved down by the rows between. Only for windows known to the compiler.
+#[inline(always)]
+fn rows_together<V: Vector>(window: &Window) -> usize {
+    match (window.kernel_height, window.kernel_width, window.stride_height) {
+        _ if window.dilation_height != 1 || window.dilation_width != 1 => 1,
+        (3, 3, 1) => 2,
+        // Moved weights would be no longer in one half of their pairs.
+        (5, 5, _) if V::PAIRS => 1,
+        (5, 5, 1) => 4,
+        (5, 5, 2) => 2,
+        _ => 1,
+    }
+}
+
+/// Some output rows.
 struct RowTask<'a, V: Vector> {
     linear: &'a Linear<'a>,
+    /// The input rows that they read.
     sources: &'a [Option<&'a [i8]>],
+    /// How many they are, and the bytes of each.
+    rows: usize,
+    row_len: usize,
     /// Interleaved input columns of a segment.
     prepared: *mut u8,
     /// A segment's output values of a block: for each [`TOGETHER`] pixels, for each of its four vectors, in parts of 128
@@ -144,14 +173,17 @@ impl<V: Vector> RowTask<'_, V> {
                 half,
             };
             let square = window.kernel_height == window.kernel_width && window.dilation_width == 1;
-            match (window.kernel_width, window.stride_width) {
-                (3, 1) if square => self.multiply::<W, 3, 1, 1>(output, constants, count),
-                (3, 2) if square => self.multiply::<W, 3, 1, 2>(output, constants, count),
-                (5, 1) if square => self.multiply::<W, 5, 2, 1>(output, constants, count),
-                (5, 2) if square => self.multiply::<W, 5, 2, 2>(output, constants, count),
-                _ => self.multiply::<W, 0, 0, 0>(output, constants, count),
+            for row in 0..self.rows {
+                let down = row * window.stride_height;
+                match (window.kernel_width, window.stride_width) {
+                    (3, 1) if square => self.multiply::<W, 3, 1, 1>(output, constants, count, down),
+                    (3, 2) if square => self.multiply::<W, 3, 1, 2>(output, constants, count, down),
+                    (5, 1) if square => self.multiply::<W, 5, 2, 1>(output, constants, count, down),
+                    (5, 2) if square => self.multiply::<W, 5, 2, 2>(output, constants, count, down),
+                    _ => self.multiply::<W, 0, 0, 0>(output, constants, count, 0),
+                }
+                self.write::<W>(to.add(row * self.row_len), count, valid);
             }
-            self.write::<W>(to, count, valid);
         }
     }
 
@@ -222,7 +254,7 @@ impl<V: Vector> RowTask<'_, V> {
 
     /// Multiplies and requantizes a segment of one block of channels, vector by vector: what belongs to a vector's channels
     /// stays in registers. `COLUMNS`, `GROUPS` and `STRIDE` are the width, groups of rows and stride of a square window
-    /// without dilation, or all 0 for any.
+    /// without dilation, or all 0 for any. Such a window begins `down` rows, at most 3, below the first prepared one.
     ///
     /// # Safety
     ///
@@ -233,6 +265,7 @@ impl<V: Vector> RowTask<'_, V> {
         output: &Output<W>,
         constants: Constants,
         count: usize,
+        down: usize,
     ) {
         let window = &self.linear.window;
         let any = COLUMNS == 0;
@@ -258,13 +291,15 @@ impl<V: Vector> RowTask<'_, V> {
                 if formula == FUSED {
                     scales = scales.fused();
                 }
-                let task = VectorTask {
+                let weights = weights.add(vector * 64);
+                let task = VectorTask::<W, COLUMNS, GROUPS> {
                     bias: W::load(group.add(constants.half * W::BYTES)),
                     scales,
-                    weights: weights.add(vector * 64),
+                    weights,
+                    moved: moved_weights(weights, down),
                     columns,
                     groups,
-                    single_last: !any && COLUMNS % ROWS == 1,
+                    single_last: V::PAIRS && !any && COLUMNS % ROWS == 1,
                     dilated,
                     pixel_step: stride * column_len,
                     from: self.prepared.add(vector * W::BYTES),
@@ -325,11 +360,46 @@ unsafe fn part<W: Vector, const WHOLE: bool>(from: *const u8, valid: usize) -> W
     }
 }
 
+/// The weights of a vector of channels, for each column, moved down so many rows, at most 3.
+///
+/// # Safety
+///
+/// `weights` points to so many vectors, every [`BLOCK`] × [`ROWS`] bytes.
+#[inline(always)]
+unsafe fn moved_weights<W: Vector, const COLUMNS: usize, const GROUPS: usize>(
+    weights: *const u8,
+    down: usize,
+) -> [[W; GROUPS]; COLUMNS] {
+    // SAFETY: the contract.
+    unsafe {
+        let zero = W::splat_8(0);
+        let mut moved = [[zero; GROUPS]; COLUMNS];
+        for (column, moved) in moved.iter_mut().enumerate() {
+            for (group, moved) in moved.iter_mut().enumerate() {
+                *moved = W::load(weights.add((column * GROUPS + group) * BLOCK * ROWS));
+            }
+            if down > 0 {
+                let bits = 8 * down as i32;
+                let mut above = zero;
+                for moved in moved.iter_mut() {
+                    let carried = above.shift_right_32(W::splat_32(32 - bits));
+                    let carried = carried.and(W::splat_32((1 << bits) - 1));
+                    above = *moved;
+                    *moved = moved.shift_left_32(W::splat_32(bits)).xor(carried);
+                }
+            }
+        }
+        moved
+    }
+}
+
 /// A segment of one vector of sums.
-struct VectorTask<W: Vector> {
+struct VectorTask<W: Vector, const COLUMNS: usize, const GROUPS: usize> {
     bias: W,
     scales: Scales<W>,
+    /// The weights of any window, and those of a known one.
     weights: *const u8,
+    moved: [[W; GROUPS]; COLUMNS],
     /// The window's columns and groups of rows.
     columns: usize,
     groups: usize,
@@ -342,7 +412,7 @@ struct VectorTask<W: Vector> {
     to: *mut u8,
 }
 
-impl<W: Vector> VectorTask<W> {
+impl<W: Vector, const COLUMNS: usize, const GROUPS: usize> VectorTask<W, COLUMNS, GROUPS> {
     /// # Safety
     ///
     /// As [`RowTask::multiply`].
@@ -355,8 +425,12 @@ impl<W: Vector> VectorTask<W> {
                 let mut sums = [self.bias; TOGETHER];
                 for column in 0..self.columns {
                     for group in 0..self.groups {
-                        let weights = (column * self.groups + group) * BLOCK * ROWS;
-                        let weights = W::load(self.weights.add(weights));
+                        let weights = if COLUMNS == 0 {
+                            let weights = (column * self.groups + group) * BLOCK * ROWS;
+                            W::load(self.weights.add(weights))
+                        } else {
+                            self.moved[column][group]
+                        };
                         let from = from.add(column * self.dilated + group * 4 * W::BYTES);
                         for (i, sum) in sums.iter_mut().enumerate() {
                             let inputs = W::load(from.add(i * self.pixel_step));
