@@ -154,12 +154,12 @@ pub fn import(network: &Path, model: &Path) -> Result<(), Error> {
     json(&mut command).map(|_| ())
 }
 
-/// Quantizes a network with the calibration images of a data set.
+/// Quantizes a network with the calibration images of a data set, and with further options.
 ///
 /// # Errors
 ///
 /// As [`json`].
-pub fn quantize(network: &Path, calibration: &Path, model: &Path) -> Result<(), Error> {
+pub fn quantize(network: &Path, calibration: &Path, model: &Path, options: &[&str]) -> Result<(), Error> {
     let mut command = command()?;
     command
         .arg("quantize")
@@ -167,6 +167,7 @@ pub fn quantize(network: &Path, calibration: &Path, model: &Path) -> Result<(), 
         .arg("--calibrate")
         .arg(calibration)
         .arg("-o")
-        .arg(model);
+        .arg(model)
+        .args(options);
     json(&mut command).map(|_| ())
 }

@@ -57,7 +57,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
         files.network.clone()
     };
     spinner("quantizing to int8", || {
-        sepconv::quantize(&network, &data, &files.model)
+        sepconv::quantize(&network, &data, &files.model, &[])
     })?;
     let evaluation = spinner("comparing int8 with fp32 on the test images", || {
         let mut command = sepconv::command()?;

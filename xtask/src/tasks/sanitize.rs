@@ -102,6 +102,7 @@ fn one_inference_each(valgrind: &Path, left_out: &mut Vec<String>) -> Result<(),
         &root().join("models/micro-xception.onnx"),
         &root().join("host-train/data"),
         &model,
+        &[],
     )?;
     let [height, width, channels] = sepconv::inspect(&model)?.input_shape;
     let values: Vec<i8> = (0..height * width * channels)

@@ -34,7 +34,7 @@ pub fn check(outcome: &mut Outcome) {
         );
     }
     let model = target().join("test/micro-xception.sepc");
-    outcome.check("a model for the firmware", || quantize(&model));
+    outcome.check("a model for the firmware", || quantize(&model, &[]));
     if !model.is_file() {
         outcome
             .left_out
@@ -67,6 +67,21 @@ pub fn check(outcome: &mut Outcome) {
             },
         );
     }
+    outcome.check(
+        "firmware: the host's bytes with activations of 16 bits, on every emulated core",
+        || {
+            let model = target().join("test/micro-xception-wide.sepc");
+            quantize(&model, &["--recipe", "best", "--mixed-precision-budget", "50"])?;
+            let report = sepconv::json(sepconv::command()?.arg("inspect").arg(&model))?;
+            if !report.to_string().contains("\"int16\"") {
+                return Err(Error::Failed("no activation got 16 bits".into()));
+            }
+            for core in Core::value_variants() {
+                icount::count(*core, &model, None)?;
+            }
+            Ok(())
+        },
+    );
     for name in MLPERF_TINY {
         let source = root().join(format!("../shared/models/mlperf-tiny/{name}_int8.tflite"));
         if !source.is_file() {
@@ -159,13 +174,14 @@ fn kernels(board: &Board) -> Result<(), Error> {
 }
 
 /// The committed network, calibrated with the shipped digits.
-fn quantize(model: &Path) -> Result<(), Error> {
+fn quantize(model: &Path, options: &[&str]) -> Result<(), Error> {
     let cannot = |error: std::io::Error| Error::Environment(format!("{}: {error}", model.display()));
     std::fs::create_dir_all(target().join("test")).map_err(cannot)?;
     sepconv::quantize(
         &root().join("models/micro-xception.onnx"),
         &root().join("host-train/data"),
         model,
+        options,
     )
 }
 
