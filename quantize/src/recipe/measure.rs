@@ -48,16 +48,20 @@ impl Comparison {
 /// The least noise that is told from none, relative to the signal.
 const LEAST_NOISE: f64 = 1e-10;
 
-/// Runs a network on all inputs and compares its outputs with `expected`.
-pub fn compare(network: &Network, inputs: &[Vec<f32>], expected: &[Vec<f32>]) -> Comparison {
+/// A network's outputs for all inputs.
+pub(super) fn outputs(network: &Network, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
     let target = kernels::best().target;
     let bytes = to_bytes(network, &plan(network, &Options::WHOLE), target)
         .expect("converted networks fit the format");
     let model = Model::new(&bytes).expect("what was written can be read");
+    inputs.par_iter().map(|input| infer(&model, input)).collect()
+}
+
+/// Runs a network on all inputs and compares its outputs with `expected`.
+pub fn compare(network: &Network, inputs: &[Vec<f32>], expected: &[Vec<f32>]) -> Comparison {
     let energy = |values: &[f32]| values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>();
     let signal = expected.iter().map(|values| energy(values)).sum::<f64>() / inputs.len() as f64;
-    let compare = |(input, expected): (&Vec<f32>, &Vec<f32>)| {
-        let found = infer(&model, input);
+    let compare = |(found, expected): (Vec<f32>, &Vec<f32>)| {
         let errors: Vec<f32> = expected.iter().zip(&found).map(|(a, b)| a - b).collect();
         let noise = (energy(&errors) / signal.max(f64::MIN_POSITIVE)).max(LEAST_NOISE);
         (
@@ -65,7 +69,11 @@ pub fn compare(network: &Network, inputs: &[Vec<f32>], expected: &[Vec<f32>]) ->
             greatest(expected) == greatest(&found),
         )
     };
-    let (decibels, agree): (Vec<f32>, Vec<bool>) = inputs.par_iter().zip(expected).map(compare).unzip();
+    let (decibels, agree): (Vec<f32>, Vec<bool>) = outputs(network, inputs)
+        .into_iter()
+        .zip(expected)
+        .map(compare)
+        .unzip();
     let count = inputs.len() as f32;
     let fidelity = Fidelity {
         decibels: decibels.iter().sum::<f32>() / count,

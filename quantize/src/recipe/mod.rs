@@ -2,7 +2,7 @@
 //! them brought.
 //!
 //! [`Recipe::Fast`] calibrates and converts. [`Recipe::Best`] tries several ways to choose ranges, equalization, narrower and
-//! wider ranges, and rounding of weights layer after layer, and keeps what brings the int8 outputs nearer to the float ones
+//! wider ranges, rounding of weights layer after layer, and correction of the last biases, and keeps what brings the int8 outputs nearer to the float ones
 //! on calibration inputs that it set aside, by more than chance. Last it tries 16 bits for the output and, within a budget,
 //! for the activations that gain most by it.
 
@@ -10,6 +10,7 @@ mod equalize;
 mod groups;
 mod measure;
 mod mixed;
+mod output_bias;
 mod prefix;
 mod reconstruct;
 mod rounding;
@@ -19,6 +20,7 @@ pub use equalize::equalize;
 pub use groups::{Group, groups};
 pub(crate) use measure::infer;
 pub use measure::{Comparison, Fidelity, compare, fidelity};
+pub use output_bias::correct_output_bias;
 pub use reconstruct::reconstruct;
 
 use crate::calibrate::{Method, Range, Statistics};
@@ -121,7 +123,8 @@ fn best(
     let (statistics, expected) = calibrate(graph, inputs, progress)?;
     // Every second input is set aside to judge by, if there are two.
     let half = |odd: usize| (0..inputs.len()).filter(move |index| index % 2 == odd || inputs.len() == 1);
-    let fitted: Vec<Vec<f32>> = half(0).map(|index| inputs[index].clone()).collect();
+    let of = |from: &[Vec<f32>]| -> Vec<Vec<f32>> { half(0).map(|index| from[index].clone()).collect() };
+    let (fitted, fitted_expected) = (of(inputs), of(&expected));
     let judges = half(1).map(|index| (inputs[index].clone(), expected[index].clone()));
     let precision = Precision::narrow();
     let mut search = Search::new(graph, judges.unzip(), progress);
@@ -147,7 +150,11 @@ fn best(
     let (mut rounded, ranges) = (search.exact.clone(), search.ranges.clone());
     pin(&mut rounded, &ranges, &precision);
     reconstruct(&mut rounded, &ranges, &precision, &fitted, progress)?;
-    search.attempt_rounded("weights rounded layer by layer", &rounded)?;
+    search.attempt_pinned("weights rounded layer by layer", &rounded)?;
+    let mut corrected = search.graph.clone();
+    if correct_output_bias(&mut corrected, &ranges, &precision, &fitted, &fitted_expected)? {
+        search.attempt_pinned("biases of the output corrected", &corrected)?;
+    }
     search.widen(wide_share)?;
     let Search {
         mut graph,
@@ -291,8 +298,8 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// Likewise with a graph whose weights are rounded and whose activations are pinned to the ranges that did best.
-    fn attempt_rounded(&mut self, technique: &str, graph: &Graph) -> Result<(), ConvertError> {
+    /// Likewise with other weights or biases, and the ranges that did best.
+    fn attempt_pinned(&mut self, technique: &str, graph: &Graph) -> Result<(), ConvertError> {
         let ranges = self.ranges.clone();
         self.judge(technique, graph, &ranges, &Precision::narrow(), 0.0)?;
         Ok(())
