@@ -5,7 +5,7 @@ use crate::fixed_point::Multiplier;
 use crate::layout::Layout;
 
 /// Parameters of convolution, depthwise, pointwise and fully connected operators: a weighted sum of inputs, a bias, and
-/// requantization per output channel.
+/// requantization per output channel. int8 becomes int8 or, with 8-bit weights in the plain layout, int16; int16 becomes int16.
 ///
 /// ```
 /// # let model = sepconv::Model::new(&sepconv::tiny::WHOLE.0)?;
@@ -262,8 +262,9 @@ pub struct Concatenation {
     pub axis: u8,
 }
 
-/// Parameters of softmax with gemmlowp's fixed-point exponential. (TensorFlow Lite: `reference/softmax.h`.) The output is
-/// int8 with scale 1/256 and zero point −128, or int16 with scale 1/65536 and zero point −32768.
+/// Parameters of softmax with gemmlowp's fixed-point exponential. (TensorFlow Lite: `reference/softmax.h`, for int8; int16
+/// is treated alike, unlike TensorFlow Lite's, which interpolates in a table.) The output is int8 with scale 1/256 and zero
+/// point −128, or int16 with scale 1/65536 and zero point −32768.
 ///
 /// In a record, `params` holds the multiplier's mantissa and shift, then `difference_min`.
 ///
