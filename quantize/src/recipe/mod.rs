@@ -150,10 +150,10 @@ fn best(
     let (mut rounded, ranges) = (search.exact.clone(), search.ranges.clone());
     pin(&mut rounded, &ranges, &precision);
     reconstruct(&mut rounded, &ranges, &precision, &fitted, progress)?;
-    search.attempt_pinned("weights rounded layer by layer", &rounded)?;
+    search.attempt_pinned("weights rounded layer by layer", rounded)?;
     let mut corrected = search.graph.clone();
     if correct_output_bias(&mut corrected, &ranges, &precision, &fitted, &fitted_expected)? {
-        search.attempt_pinned("biases of the output corrected", &corrected)?;
+        search.attempt_pinned("biases of the output corrected", corrected)?;
     }
     search.widen(wide_share)?;
     let Search {
@@ -299,9 +299,9 @@ impl<'a> Search<'a> {
     }
 
     /// Likewise with other weights or biases, and the ranges that did best.
-    fn attempt_pinned(&mut self, technique: &str, graph: &Graph) -> Result<(), ConvertError> {
+    fn attempt_pinned(&mut self, technique: &str, graph: Graph) -> Result<(), ConvertError> {
         let ranges = self.ranges.clone();
-        self.judge(technique, graph, &ranges, &Precision::narrow(), 0.0)?;
+        self.judge(technique, &graph, &ranges, &Precision::narrow(), 0.0)?;
         Ok(())
     }
 
