@@ -15,7 +15,7 @@ pub fn run<const N: usize>(softmax: &Softmax, input: &Rows, output: &mut Band) {
     let channels = (input.shape.channels as usize).max(1);
     let bytes = output.element.bytes();
     for (y, row) in output.rows_mut() {
-        let pixels = input.row(y).chunks_exact(channels * N);
+        let pixels = input.row(y).chunks_exact((channels * N).max(1));
         for (to, from) in row.chunks_exact_mut((channels * bytes).max(1)).zip(pixels) {
             pixel::<N>(softmax, from, to, bytes);
         }
