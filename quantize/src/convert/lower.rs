@@ -77,10 +77,13 @@ impl Lowering<'_> {
             // A clamp is a requantization.
             Operator::Clamp | Operator::Identity | Operator::Softmax { .. } => true,
             // A shift to the left could overflow: steps of the output that are finer than those of the sum.
-            operator => operator.weights().is_some_and(|weights| {
-                let scales = weights::scales(operator, weights, to.shape.channels as usize, from.scale);
-                from.element == Element::Int8 && scales.iter().all(|scale| from.scale * scale <= to.scale)
-            }),
+            operator if (from.element, to.element) == (Element::Int8, Element::Int16) => {
+                operator.weights().is_some_and(|weights| {
+                    let scales = weights::scales(operator, weights, to.shape.channels as usize, from.scale);
+                    scales.iter().all(|scale| from.scale * scale <= to.scale)
+                })
+            }
+            _ => false,
         }
     }
 

@@ -35,15 +35,6 @@ pub fn sums(graph: &Graph) -> Option<Candidate> {
 /// The network's output, if it is a linear layer's: one step of it decides between classes that are nearly alike. A mean
 /// may come between.
 pub fn output(graph: &Graph) -> Option<Candidate> {
-    output_and_layer(graph).map(|(candidate, _)| candidate)
-}
-
-/// The node of the layer that makes the [output].
-pub fn output_layer(graph: &Graph) -> Option<usize> {
-    output_and_layer(graph).map(|(_, layer)| layer)
-}
-
-fn output_and_layer(graph: &Graph) -> Option<(Candidate, usize)> {
     let mut candidate = Candidate::NONE;
     let mut wanted = graph.output;
     loop {
@@ -53,9 +44,14 @@ fn output_and_layer(graph: &Graph) -> Option<(Candidate, usize)> {
         candidate.nodes.insert(index);
         match node.operator {
             Operator::GlobalAveragePool | Operator::Reshape(_) => wanted = node.inputs[0],
-            _ => return node.operator.weights().map(|_| (candidate, index)),
+            _ => return node.operator.weights().map(|_| candidate),
         }
     }
+}
+
+/// The node of the layer that makes the [output]: the first of its nodes.
+pub fn output_layer(graph: &Graph) -> Option<usize> {
+    output(graph)?.nodes.first().copied()
 }
 
 /// Each linear layer with what makes its input: a wide output helps little where the input is not wide. The network's

@@ -2,9 +2,9 @@
 //! them brought.
 //!
 //! [`Recipe::Fast`] calibrates and converts. [`Recipe::Best`] tries several ways to choose ranges, equalization, narrower and
-//! wider ranges, rounding of weights layer after layer, and correction of the last biases, and keeps what brings the int8 outputs nearer to the float ones
-//! on calibration inputs that it set aside, by more than chance. Last it tries 16 bits for the output and, within a budget,
-//! for the activations that gain most by it.
+//! wider ranges, rounding of weights layer after layer, and correction of the last biases, and keeps what brings the int8
+//! outputs nearer to the float ones on calibration inputs that it set aside, by more than chance. Last it tries 16 bits for
+//! the output and, within a budget, for the activations that gain most by it.
 
 mod equalize;
 mod groups;

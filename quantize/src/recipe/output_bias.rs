@@ -26,16 +26,16 @@ pub fn correct_output_bias(
     let Some(layer) = mixed::output_layer(graph) else {
         return Ok(false);
     };
-    let channels = graph.shape(graph.nodes[layer].output).channels;
-    let clamped = graph.nodes[layer].clamp != Clamp::NONE;
-    let network = convert(graph, ranges, precision, Metadata::default())?;
-    let weights = graph.nodes[layer].operator.weights_mut();
-    let Some(weights) = weights.filter(|weights| {
-        let fixed = weights.quantized.as_ref().and_then(|fixed| fixed.bias.as_ref());
-        !clamped && fixed.is_none()
-    }) else {
+    let node = &graph.nodes[layer];
+    let channels = graph.shape(node.output).channels;
+    let quantized = node
+        .operator
+        .weights()
+        .and_then(|weights| weights.quantized.as_ref());
+    if node.clamp != Clamp::NONE || quantized.is_some_and(|quantized| quantized.bias.is_some()) {
         return Ok(false);
-    };
+    }
+    let network = convert(graph, ranges, precision, Metadata::default())?;
     // A channel's mean is over all its pixels as well, if the output has several.
     let mut lacking = vec![0f64; channels];
     let mut count = 0;
@@ -45,6 +45,8 @@ pub fn correct_output_bias(
         }
         count += expected.len() / channels;
     }
+    let weights = graph.nodes[layer].operator.weights_mut();
+    let weights = weights.expect("the output is a linear layer's");
     weights.bias = (0..channels)
         .map(|channel| weights.bias_of(channel) + (lacking[channel] / count.max(1) as f64) as f32)
         .collect();

@@ -68,6 +68,7 @@ impl LinearKernels {
     /// assert!(reference::KERNELS.pointwise.of(Int8, Int16, 8).is_some());
     /// assert!(LinearKernels::NONE.of(Int8, Int8, 8).is_none());
     /// ```
+    // Not inlined, so that flash holds the choice once.
     #[inline(never)]
     pub fn of(&self, input: Element, output: Element, weight_bits: u8) -> Option<LinearKernel> {
         match (input, output, weight_bits) {

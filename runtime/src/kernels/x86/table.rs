@@ -4,11 +4,10 @@ use super::narrow::{Narrow, Pairs, Vnni};
 use super::plain::{Int16, Widening};
 use super::wide::Wide;
 use super::{depthwise, elementwise, lookup, pool, product, softmax};
-use crate::kernels::reference::arithmetic::{Int4, Int8};
 use crate::kernels::{ElementKernels, Kernels, LinearKernels, reference};
 use crate::layout::{Layout, Target};
 use crate::operator::{Binary, Linear, Lookup, Mean, Pool, Requantize, Softmax};
-use crate::{Band, Rows};
+use crate::{Band, Element, Rows};
 
 /// Declares the kernels of an instruction set and its table.
 ///
@@ -125,9 +124,9 @@ macro_rules! instruction_set {
                 unsafe { $kernel(linear, input, output, scratch) };
             }
             if linear.layout == Layout::Plain {
-                match linear.weight_bits {
-                    4 => reference::$operator::run::<Int4>(linear, input, output, scratch),
-                    _ => reference::$operator::run::<Int8>(linear, input, output, scratch),
+                let int8 = Element::Int8;
+                if let Some(kernel) = reference::KERNELS.$operator.of(int8, int8, linear.weight_bits) {
+                    kernel(linear, input, output, scratch);
                 }
             } else if available() {
                 // SAFETY: the machine has the instruction set.
