@@ -259,7 +259,8 @@ record! {
         32 weights_offset: u32,
         /// Their bytes.
         36 weights_len: u32,
-        /// Where the biases are, one an output channel: i32, or i64 with int16 activations.
+        /// Where the biases are, one an output channel: i32, or i64 with int16 activations. Of sums, where the block of constants
+        /// is that x86-64 kernels use, or 0 if there is none.
         40 bias_offset: u32,
         /// Where the mantissas of the output multipliers are: an i32 (Q31) an output channel.
         44 multipliers_offset: u32,

@@ -143,7 +143,9 @@ fn originals(random: &mut Random, element: Element, in_bands: bool) -> Vec<Align
         let choices = operators::choices(element);
         let first = choices[nets.len() % choices.len()];
         let mut last = operators::add(&mut net, random, first, 0);
-        if nets.len() >= 40 && net.element(last) == element {
+        // Linear operators of int16 have no zero points, unlike softmax.
+        let continues = element == Element::Int8 || net.zero_point(last) == 0;
+        if nets.len() >= 40 && net.element(last) == element && continues {
             let next = random.pick(&choices);
             last = operators::add(&mut net, random, next, last);
         }

@@ -25,6 +25,8 @@ pub(crate) mod x86_depthwise;
 #[cfg(feature = "alloc")]
 mod x86_fused;
 pub(crate) mod x86_gemm;
+#[allow(dead_code)]
+pub(crate) mod x86_sum;
 
 #[cfg(feature = "alloc")]
 pub use pack::{pack, pack_operator};

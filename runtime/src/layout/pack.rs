@@ -1,12 +1,12 @@
 //! Packing whole models.
 
 use super::{
-    Layout, LinearShape, Target, aarch64, cortex_m3, cortex_m4, cortex_m55, x86_depthwise, x86_gemm,
+    Layout, LinearShape, Target, aarch64, cortex_m3, cortex_m4, cortex_m55, x86_depthwise, x86_gemm, x86_sum,
 };
 use crate::format::OperatorRecord;
 use crate::image::Image;
-use crate::operator::{Linear, Operator};
-use crate::{ALIGNMENT, AlignedVec, Model, Shape};
+use crate::operator::{Binary, Linear, Operator};
+use crate::{ALIGNMENT, AlignedVec, Element, Model, Shape};
 use alloc::vec::Vec;
 
 /// The file of a model in the plain layout, rearranged for a target: operators whose layout on the target is not plain
@@ -37,6 +37,15 @@ pub fn pack(model: &Model, target: Target) -> AlignedVec<u8> {
                 let start = record.weights_offset as usize;
                 record.weights_offset =
                     image.push_constant(&plain[start..start + record.weights_len as usize]);
+                if let Operator::Add(binary) = operator
+                    && let Some(block) = pack_sum(model, &record, &binary, target)
+                {
+                    if image.constants.is_empty() {
+                        // An offset of 0 means that there is no block.
+                        image.push_constant(&[0; ALIGNMENT]);
+                    }
+                    record.bias_offset = image.push_constant(&block);
+                }
                 image.operators[number] = record;
                 continue;
             }
@@ -145,6 +154,15 @@ fn arena_with_scratch(model: &Model, image: &Image) -> u32 {
         }
     }
     len.next_multiple_of(ALIGNMENT) as u32
+}
+
+/// The block of constants of a sum, `None` if it stays plain.
+fn pack_sum(model: &Model, record: &OperatorRecord, binary: &Binary, target: Target) -> Option<Vec<u8>> {
+    let [a, b, output] =
+        [record.inputs[0], record.inputs[1], record.output].map(|number| model.tensor(number));
+    let int8 = a.element == Element::Int8 && output.element == Element::Int8;
+    let packs = target == Target::X86 && int8 && binary.constant.is_empty() && a.shape == b.shape;
+    if packs { x86_sum::pack(binary) } else { None }
 }
 
 /// The block of constants of one operator with plain constants; `None` if it stays plain, because the layout is the plain

@@ -3,6 +3,7 @@
 use super::{Model, ModelError, Tensor};
 use crate::format::{MAX_INPUTS, NONE, OperatorRecord};
 use crate::kernels::Kernels;
+use crate::layout::x86_sum::SumConstants;
 use crate::layout::{Layout, LinearShape};
 use crate::operator::{Kind, Linear, Operator, Window};
 use crate::{ALIGNMENT, Element, Shape};
@@ -242,6 +243,9 @@ fn constants(
         Operator::FullyConnected(linear) => {
             linear_constants(model, number, record, Kind::FullyConnected, linear, input, output)
         }
+        Operator::Add(binary) if SumConstants::KNOWN && record.bias_offset > 0 => {
+            len == 0 && binary.packed.len() == SumConstants::SIZE
+        }
         Operator::Add(_) | Operator::Mul(_) if len > 0 => {
             let bytes = input.element.bytes();
             [1, to.channels as usize, to.values()].contains(&(len / bytes)) && len.is_multiple_of(bytes)
@@ -360,7 +364,10 @@ fn unused_are_zero(record: &OperatorRecord, kind: Kind) -> bool {
         }
     }
     if !linear || record.layout != Layout::Plain as u8 {
-        unused |= record.bias_offset | record.multipliers_offset | record.shifts_offset;
+        unused |= record.multipliers_offset | record.shifts_offset;
+        if !SumConstants::KNOWN || kind != Kind::Add {
+            unused |= record.bias_offset;
+        }
     }
     if !linear {
         unused |= record.weight_bits as u32 | record.layout as u32;

@@ -7,6 +7,7 @@ use super::{
 use crate::fixed_point::Multiplier;
 use crate::format::OperatorRecord;
 use crate::layout::Layout;
+use crate::layout::x86_sum::SumConstants;
 
 /// Zero points of an operator's tensors: the first input's, the second's, the output's.
 pub(crate) struct ZeroPoints {
@@ -62,6 +63,10 @@ pub(crate) fn decode<'m>(
     let [p0, p1, p2, p3, p4, p5, p6] = record.params;
     let binary = || Binary {
         constant: weights(),
+        packed: match record.bias_offset {
+            offset if SumConstants::KNOWN && offset > 0 => section(offset, SumConstants::SIZE),
+            _ => &[],
+        },
         a_zero_point: zero_points.a,
         b_zero_point: if record.weights_len == 0 {
             zero_points.b

@@ -143,6 +143,7 @@ fn read_i32(bytes: &[u8], index: usize) -> i32 {
 /// let half = Multiplier::from_real(0.5).unwrap();
 /// let sum = Binary {
 ///     constant: &[],
+///     packed: &[],
 ///     a_zero_point: 0,
 ///     b_zero_point: 0,
 ///     output_zero_point: 0,
@@ -161,6 +162,8 @@ pub struct Binary<'m> {
     /// A constant `b` of the same element type as `a`: a single value, one for each channel, or as many as `a` has. Empty
     /// where `b` is a tensor.
     pub constant: &'m [u8],
+    /// Constants for x86-64 kernels, in a sum that was [packed](crate::layout::pack()) for them; else empty.
+    pub packed: &'m [u8],
     /// The zero point of `a`.
     pub a_zero_point: i32,
     /// The zero point of `b`.

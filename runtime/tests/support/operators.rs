@@ -270,7 +270,7 @@ fn linear(
     finish(net, operator, shape, output, zero)
 }
 
-/// A sum or product with the tensor itself, with its mean, or with a constant.
+/// A sum or product with the tensor itself, with a function of it, with its mean, or with a constant.
 fn binary(net: &mut Net, random: &mut Random, kind: Kind, input: u16) -> u16 {
     let (from, element) = (net.shape(input), net.element(input));
     let mut operator = record(kind, &[input]);
@@ -289,9 +289,10 @@ fn binary(net: &mut Net, random: &mut Random, kind: Kind, input: u16) -> u16 {
         let output = Multiplier::from_real(random.within(1, 300) as f64 / 100.0 * scale).unwrap();
         set_multiplier(&mut operator, 4, output);
     }
-    match random.below(3) {
+    match random.below(4) {
         0 => operator.inputs[1] = input,
-        1 => operator.inputs[1] = add(net, random, (Kind::Mean, 0), input),
+        1 if element == Element::Int8 => operator.inputs[1] = add(net, random, (Kind::Lookup, 0), input),
+        1 | 2 => operator.inputs[1] = add(net, random, (Kind::Mean, 0), input),
         _ => {
             let count = random.pick(&[1, from.channels as usize, from.values()]);
             let constant = random.bytes(count * element.bytes());

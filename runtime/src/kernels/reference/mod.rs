@@ -4,7 +4,7 @@
 pub(crate) mod arithmetic;
 pub(crate) mod convolution;
 pub(crate) mod depthwise;
-mod elementwise;
+pub(crate) mod elementwise;
 pub(crate) mod fully_connected;
 mod mean;
 mod pixelwise;

@@ -262,6 +262,10 @@ impl<D: Dot> Vector for Narrow<D> {
         new(unsafe { D::add_dot_even(self.0, unsigned.0, signed.0) })
     }
     #[inline(always)]
+    unsafe fn add_dot_16(self, a: Self, b: Self) -> Self {
+        new(unsafe { _mm256_add_epi32(self.0, _mm256_madd_epi16(a.0, b.0)) })
+    }
+    #[inline(always)]
     unsafe fn add_32(self, other: Self) -> Self {
         new(unsafe { _mm256_add_epi32(self.0, other.0) })
     }

@@ -82,6 +82,8 @@ pub(super) trait Vector: Copy {
         // SAFETY: the contract.
         unsafe { self.add_dot(unsigned, signed) }
     }
+    /// In each 32-bit lane: `self` plus both products of signed 16-bit lanes, wrapping.
+    unsafe fn add_dot_16(self, a: Self, b: Self) -> Self;
     /// Wrapping sum of 32-bit lanes.
     unsafe fn add_32(self, other: Self) -> Self;
     /// −1 in negative 32-bit lanes, 0 in others.

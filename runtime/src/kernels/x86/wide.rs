@@ -137,6 +137,10 @@ impl<const IFMA: bool> Vector for Wide<IFMA> {
         Self(unsafe { _mm512_dpbusd_epi32(self.0, unsigned.0, signed.0) })
     }
     #[inline(always)]
+    unsafe fn add_dot_16(self, a: Self, b: Self) -> Self {
+        Self(unsafe { _mm512_dpwssd_epi32(self.0, a.0, b.0) })
+    }
+    #[inline(always)]
     unsafe fn add_32(self, other: Self) -> Self {
         Self(unsafe { _mm512_add_epi32(self.0, other.0) })
     }
