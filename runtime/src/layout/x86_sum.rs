@@ -57,9 +57,12 @@ pub(crate) fn pack(binary: &Binary) -> Option<Vec<u8>> {
     Some(block)
 }
 
-/// How far the factors searched are from the nearest to the real ones.
+/// How far the factors searched are from the nearest to the real ones: up to what the specification's own rounding hides.
 #[cfg(feature = "alloc")]
-const CHANGES: [i64; 5] = [0, 1, -1, 2, -2];
+const CHANGES: [i64; 9] = [0, 1, -1, 4, -4, 16, -16, 64, -64];
+/// The greatest of them.
+#[cfg(feature = "alloc")]
+const GREATEST_CHANGE: i64 = 64;
 
 #[cfg(feature = "alloc")]
 impl SumConstants {
@@ -76,7 +79,7 @@ impl SumConstants {
         let bits = (DIGIT as i32..=DIGIT as i32 + 31).rev().find(|bits| {
             [a, b].iter().all(|(mantissa, exponent)| {
                 let right = -(exponent + bits);
-                (1..63).contains(&right) && mantissa >> right < (1 << (2 * DIGIT)) - 4
+                (1..63).contains(&right) && mantissa >> right < (1 << (2 * DIGIT)) - 2 * GREATEST_CHANGE
             })
         })?;
         let nearest = |(mantissa, exponent): (i64, i32)| ((mantissa >> (-(exponent + bits) - 1)) + 1) >> 1;
