@@ -229,7 +229,6 @@ pub static ALL: &[&Kernels] = &[
     #[cfg(target_arch = "x86_64")]
     &x86::AVX512_VNNI,
     #[cfg(target_arch = "x86_64")]
-    &x86::AVX512_IFMA,
     #[cfg(target_arch = "x86_64")]
     &x86::AMX,
 ];

@@ -23,7 +23,7 @@ pub(crate) mod x86;
 mod x86_channel;
 pub(crate) mod x86_depthwise;
 #[cfg(feature = "alloc")]
-mod x86_fused;
+mod x86_float;
 pub(crate) mod x86_gemm;
 #[allow(dead_code)]
 pub(crate) mod x86_sum;

@@ -7,7 +7,7 @@
 #[cfg(feature = "alloc")]
 use super::x86_channel::Channel;
 #[cfg(feature = "alloc")]
-use super::x86_fused::FusedGroup;
+use super::x86_float::FloatGroup;
 #[cfg(any(feature = "alloc", target_arch = "x86_64"))]
 use crate::operator::Linear;
 #[cfg(feature = "alloc")]
@@ -36,8 +36,9 @@ pub(crate) const MAX_KERNEL: usize = 16;
 /// meet, the whole 64 bits go right by `shift`, which is 31 greater, and the zero point is added at the end. Nothing
 /// overflows then but the left shift, which drops bits in the specification too.
 ///
-/// Where the activation cuts off nothing but what a byte cannot hold, and a multiplier with fewer bits is proved to give the
-/// same bytes for every sum, a fast group is also [fused](super::x86_fused): its sums are never negative, and its `shift` is 0.
+/// Where the activation cuts off nothing but what a byte cannot hold, and a floating-point scale is proved to give the same
+/// bytes for every sum, a fast group is also a [float](super::x86_float) group. It may add to its biases, which `rounding` takes
+/// off again.
 #[repr(C)]
 pub(crate) struct GroupConstants {
     /// Bias less the correction for unsigned activations and the input zero point.
@@ -52,18 +53,18 @@ pub(crate) struct GroupConstants {
     pub rounding_odd: [i64; GROUP / 2],
     /// Right shifts.
     pub shift: [i32; GROUP],
-    /// 1 if the group is fast, [`FUSED_GROUP`] if it is fused as well.
+    /// 1 if the group is fast, [`FLOAT_GROUP`] if it is a float group as well.
     pub fast: i32,
     /// 0, to the next multiple of 64.
     pub reserved: [i32; GROUP - 1],
-    /// Left shifts; in fused groups, 52-bit mantissas of lanes 1, 3, 5...
+    /// Left shifts; in float groups, the bits of scales.
     pub left: [i32; GROUP],
-    /// 1 where the specification shifts right, else 0; in fused groups, what is added to products with those mantissas.
+    /// 1 where the specification shifts right, else 0; in float groups, the bits of offsets.
     pub tie: [i32; GROUP],
 }
 
-/// What [`GroupConstants::fast`] is in fused groups.
-pub(crate) const FUSED_GROUP: i32 = 2;
+/// What [`GroupConstants::fast`] is in float groups.
+pub(crate) const FLOAT_GROUP: i32 = 2;
 
 impl GroupConstants {
     /// Bytes in a packed block.
@@ -124,16 +125,13 @@ pub(crate) fn push_constants(
             Channel::of(linear, channel, sums)
         })
     });
-    if let Some(fused) = FusedGroup::of(linear, &channels) {
-        return fused.push(block);
-    }
     let fast = channels.iter().all(Channel::is_fast);
-    let bias = channels.map(|channel| channel.bias);
+    let mut bias = channels.map(|channel| channel.bias);
     let mantissa = channels.map(|channel| channel.mantissa);
     let mut rounding = channels.map(|channel| channel.rounding());
     let mut shift = channels.map(|channel| channel.shift);
-    let left = shift.map(|shift| (-shift).max(0));
-    let tie = shift.map(|shift| (shift > 0) as i32);
+    let mut left = shift.map(|shift| (-shift).max(0));
+    let mut tie = shift.map(|shift| (shift > 0) as i32);
     if fast {
         for (rounding, shift) in rounding.iter_mut().zip(&mut shift) {
             *rounding += (linear.output_zero_point as i64) << (31 + *shift);
@@ -146,13 +144,23 @@ pub(crate) fn push_constants(
     } else {
         shift = shift.map(|shift| 31 + shift.max(0));
     }
+    let float = FloatGroup::of(linear, &channels);
+    if let Some(float) = &float {
+        for (lane, change) in float.bias.iter().enumerate() {
+            bias[lane] += change;
+            rounding[lane] -= *change as i64 * mantissa[lane];
+        }
+        left = float.scale.map(|scale| scale.to_bits() as i32);
+        tie = float.offset.map(|offset| offset.to_bits() as i32);
+    }
+    let flag = if float.is_some() { FLOAT_GROUP } else { fast as i32 };
     push_words(block, bias);
     push_even_and_odd(block, mantissa);
     push_even_and_odd(block, rounding);
     push_words(block, shift);
     push_words(
         block,
-        core::array::from_fn::<_, GROUP, _>(|i| (i == 0 && fast) as i32),
+        core::array::from_fn::<_, GROUP, _>(|i| if i == 0 { flag } else { 0 }),
     );
     push_words(block, left);
     push_words(block, tie);

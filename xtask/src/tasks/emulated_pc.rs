@@ -34,7 +34,7 @@ pub struct Processor {
 }
 
 const AVX512: &str =
-    "-Ctarget-feature=+avx2,+avxvnni,+avx512f,+avx512bw,+avx512dq,+avx512vl,+avx512vnni,+avx512ifma";
+    "-Ctarget-feature=+avx2,+fma,+avxvnni,+avx512f,+avx512bw,+avx512dq,+avx512vl,+avx512vnni";
 
 /// Together they have every instruction set. Bochs 3.1 and before takes the weights of AMX's `tdpbusd` as unsigned; so it
 /// runs with weights from 0 to 127 here, and all else of AMX with all weights in a program of its own, in which plain Rust
@@ -43,19 +43,14 @@ pub const PROCESSORS: &[Processor] = &[
     Processor {
         name: "Arrow Lake",
         model: "arrow_lake",
-        flags: &["-Ctarget-feature=+avx2,+avxvnni"],
+        flags: &["-Ctarget-feature=+avx2,+fma,+avxvnni"],
         tables: &[("avx2", "All"), ("avxvnni", "All")],
     },
     Processor {
         name: "Sapphire Rapids",
         model: "sapphire_rapids",
         flags: &[AVX512],
-        tables: &[
-            ("avxvnni", "All"),
-            ("avx512vnni", "All"),
-            ("avx512ifma", "All"),
-            ("amx", "NotNegative"),
-        ],
+        tables: &[("avxvnni", "All"), ("avx512vnni", "All"), ("amx", "NotNegative")],
     },
     Processor {
         name: "Sapphire Rapids, tiles multiplied by software",

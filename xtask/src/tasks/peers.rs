@@ -303,7 +303,7 @@ fn onednn_name(isa: &str) -> Option<&'static str> {
     match isa {
         "avx2" => Some("AVX2"),
         "avxvnni" => Some("AVX2_VNNI"),
-        "avx512vnni" | "avx512ifma" => Some("AVX512_CORE_VNNI"),
+        "avx512vnni" => Some("AVX512_CORE_VNNI"),
         "amx" => Some("AVX512_CORE_AMX"),
         _ => None,
     }

@@ -14,8 +14,8 @@
 
 use super::multiply::{Destination, PairScales, finish_pair, finish_single};
 use super::product::Tiles;
-use super::requantize::{ANY, CLAMPED, Output, SIGNED, Scales};
-use super::table::AVX512_IFMA;
+use super::requantize::{ANY, CLAMPED, FLOAT_CLAMPED, FLOAT_SIGNED, Output, SIGNED, Scales};
+use super::table::AVX512_VNNI;
 use super::vector::Vector;
 use crate::layout::x86::{GROUP, GroupConstants};
 use crate::layout::x86_gemm::{CHUNK, DEPTH_STEP, PANEL, panel_weights, pixel_len};
@@ -46,7 +46,7 @@ pub(super) fn available() -> bool {
     if KNOWN.load(Ordering::Relaxed) {
         return true;
     }
-    let available = (AVX512_IFMA.available)() && processor_has_tiles() && permitted();
+    let available = (AVX512_VNNI.available)() && processor_has_tiles() && permitted();
     KNOWN.store(available, Ordering::Relaxed);
     available
 }
@@ -291,6 +291,8 @@ impl Panel {
                 second: &second,
             };
             match output.formula([&first, &second]) {
+                FLOAT_CLAMPED => self.multiply_pairs_by::<V, FLOAT_CLAMPED>(pair),
+                FLOAT_SIGNED => self.multiply_pairs_by::<V, FLOAT_SIGNED>(pair),
                 CLAMPED => self.multiply_pairs_by::<V, CLAMPED>(pair),
                 SIGNED => self.multiply_pairs_by::<V, SIGNED>(pair),
                 _ => self.multiply_pairs_by::<V, ANY>(pair),
@@ -467,7 +469,7 @@ mod tests {
     fn without_permission_it_is_not_available() {
         if processor_has_tiles() {
             std::println!("left out: Linux's refusal of AMX, on a machine that has it");
-            assert_eq!(available(), (AVX512_IFMA.available)() && permitted());
+            assert_eq!(available(), (AVX512_VNNI.available)() && permitted());
         } else {
             assert!(!permitted());
             assert!(!available());

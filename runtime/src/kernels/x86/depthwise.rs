@@ -4,7 +4,7 @@
 //! interleaved once: each 32-bit lane then holds four vertical taps of a channel, and one instruction multiplies and adds
 //! them. What is padding is prepared as the input zero point.
 
-use super::requantize::{ANY, CLAMPED, FUSED, Output, SIGNED, Scales};
+use super::requantize::{ANY, CLAMPED, FLOAT_CLAMPED, FLOAT_SIGNED, Output, SIGNED, Scales};
 use super::vector::Vector;
 use crate::layout::x86::{GroupConstants, MAX_KERNEL};
 use crate::layout::x86_depthwise::{
@@ -286,11 +286,7 @@ impl<V: Vector> RowTask<'_, V> {
                 .add(4 * GroupConstants::SIZE + constants.half * W::BYTES);
             for vector in 0..4 {
                 let group = constants.block.add(vector * GroupConstants::SIZE);
-                let mut scales = Scales::load(group, constants.half);
-                let formula = output.formula_or_fused([&scales, &scales]);
-                if formula == FUSED {
-                    scales = scales.fused();
-                }
+                let scales = Scales::load(group, constants.half);
                 let weights = weights.add(vector * 64);
                 let task = VectorTask::<W, COLUMNS, GROUPS> {
                     bias: W::load(group.add(constants.half * W::BYTES)),
@@ -305,8 +301,9 @@ impl<V: Vector> RowTask<'_, V> {
                     from: self.prepared.add(vector * W::BYTES),
                     to: self.packed.add(vector * W::BYTES),
                 };
-                match formula {
-                    FUSED => task.run::<FUSED>(output, count),
+                match output.formula([&scales, &scales]) {
+                    FLOAT_CLAMPED => task.run::<FLOAT_CLAMPED>(output, count),
+                    FLOAT_SIGNED => task.run::<FLOAT_SIGNED>(output, count),
                     CLAMPED => task.run::<CLAMPED>(output, count),
                     SIGNED => task.run::<SIGNED>(output, count),
                     _ => task.run::<ANY>(output, count),

@@ -1,11 +1,10 @@
-//! Kernels for x86-64: AVX2, AVX-VNNI, AVX-512 VNNI, AVX-512 IFMA, AMX.
+//! Kernels for x86-64: AVX2, AVX-VNNI, AVX-512 VNNI, AMX.
 //!
 //! | table | instruction set | products |
 //! |---|---|---|
 //! | [`AVX2`] | 256-bit vectors | pairs of 16-bit numbers |
 //! | [`AVX_VNNI`] | 256-bit vectors | four pairs of bytes a lane |
 //! | [`AVX512_VNNI`] | 512-bit vectors | four pairs of bytes a lane |
-//! | [`AVX512_IFMA`] | as AVX512_VNNI, with fewer instructions from sums to bytes | as AVX512_VNNI |
 //! | [`AMX`] | tiles of 16 rows of 64 bytes | 16 × 16 × 64 bytes an instruction |
 //!
 //! One set of algorithms serves all: `product` (of what `gather` prepares, by `multiply` or `shallow`), `depthwise`,
@@ -14,8 +13,8 @@
 //! left to the reference kernels, with vectors of `plain`. AMX only multiplies (`amx`). AVX2 multiplies matrices in a way of its own (`pairs`).
 //!
 //! ```
-//! use sepconv::kernels::x86::{AMX, AVX_VNNI, AVX2, AVX512_IFMA, AVX512_VNNI};
-//! for table in [&AVX2, &AVX_VNNI, &AVX512_VNNI, &AVX512_IFMA, &AMX] {
+//! use sepconv::kernels::x86::{AMX, AVX_VNNI, AVX2, AVX512_VNNI};
+//! for table in [&AVX2, &AVX_VNNI, &AVX512_VNNI, &AMX] {
 //!     println!("{}: {}", table.name, (table.available)());
 //! }
 //! ```
@@ -39,4 +38,4 @@ mod table;
 mod vector;
 mod wide;
 
-pub use table::{AMX, AVX_VNNI, AVX2, AVX512_IFMA, AVX512_VNNI};
+pub use table::{AMX, AVX_VNNI, AVX2, AVX512_VNNI};

@@ -2,7 +2,7 @@
 
 use super::gather::Source;
 use super::product::{OVERLAP, Tiles};
-use super::requantize::{ANY, CLAMPED, Output, SIGNED, Scales};
+use super::requantize::{ANY, CLAMPED, FLOAT_CLAMPED, FLOAT_SIGNED, Output, SIGNED, Scales};
 use super::shallow::Shallow;
 use super::vector::Vector;
 use crate::layout::x86::{GROUP, GroupConstants};
@@ -139,6 +139,8 @@ impl Panel {
                 second: &second,
             };
             match output.formula([&first, &second]) {
+                FLOAT_CLAMPED => self.multiply_overlapped_by::<V, FLOAT_CLAMPED>(pair, sums),
+                FLOAT_SIGNED => self.multiply_overlapped_by::<V, FLOAT_SIGNED>(pair, sums),
                 CLAMPED => self.multiply_overlapped_by::<V, CLAMPED>(pair, sums),
                 SIGNED => self.multiply_overlapped_by::<V, SIGNED>(pair, sums),
                 _ => 0,
@@ -362,6 +364,8 @@ impl<V: Vector> PairScales<'_, V> {
         // SAFETY: the contract.
         unsafe {
             match self.output.formula([self.first, self.second]) {
+                FLOAT_CLAMPED => finish_pairs_by::<V, FLOAT_CLAMPED>(self, sums, destination),
+                FLOAT_SIGNED => finish_pairs_by::<V, FLOAT_SIGNED>(self, sums, destination),
                 CLAMPED => finish_pairs_by::<V, CLAMPED>(self, sums, destination),
                 SIGNED => finish_pairs_by::<V, SIGNED>(self, sums, destination),
                 _ => finish_pairs_by::<V, ANY>(self, sums, destination),
@@ -437,6 +441,8 @@ pub(super) unsafe fn finish_single<V: Vector, const LEN: usize>(
     unsafe {
         let scales = Scales::load(constants, half);
         match output.formula([&scales, &scales]) {
+            FLOAT_CLAMPED => finish_single_by::<V, FLOAT_CLAMPED, LEN>(output, sums, scales, destination),
+            FLOAT_SIGNED => finish_single_by::<V, FLOAT_SIGNED, LEN>(output, sums, scales, destination),
             CLAMPED => finish_single_by::<V, CLAMPED, LEN>(output, sums, scales, destination),
             SIGNED => finish_single_by::<V, SIGNED, LEN>(output, sums, scales, destination),
             _ => finish_single_by::<V, ANY, LEN>(output, sums, scales, destination),

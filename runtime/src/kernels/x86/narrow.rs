@@ -157,7 +157,6 @@ fn new<D>(bits: __m256i) -> Narrow<D> {
 // SAFETY (all functions): the trait's contract; intrinsics on registers need nothing but the instruction set.
 impl<D: Dot> Vector for Narrow<D> {
     type Half = Self;
-    const FUSES: bool = false;
     type Orders = ();
     const BYTES: usize = 32;
     const SHORT: usize = 16;
@@ -314,6 +313,18 @@ impl<D: Dot> Vector for Narrow<D> {
                 odd.0,
             ))
         }
+    }
+    #[inline(always)]
+    unsafe fn scale_float(self, scale: Self, offset: Self) -> Self {
+        unsafe {
+            let (scale, offset) = (_mm256_castsi256_ps(scale.0), _mm256_castsi256_ps(offset.0));
+            let scaled = _mm256_fmadd_ps(_mm256_cvtepi32_ps(self.0), scale, offset);
+            new(_mm256_cvtps_epi32(scaled))
+        }
+    }
+    #[inline(always)]
+    unsafe fn add_saturating_16(self, other: Self) -> Self {
+        new(unsafe { _mm256_adds_epi16(self.0, other.0) })
     }
     #[inline(always)]
     unsafe fn pack_32(self, other: Self) -> Self {

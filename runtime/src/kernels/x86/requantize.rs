@@ -2,7 +2,7 @@
 
 use super::vector::{LaneConstants, Vector};
 use crate::fixed_point::Multiplier;
-use crate::layout::x86::{FUSED_GROUP, GroupConstants, clamps_negative};
+use crate::layout::x86::{FLOAT_GROUP, GroupConstants, clamps_negative};
 use crate::operator::Linear;
 use core::mem::offset_of;
 
@@ -79,30 +79,30 @@ impl<V: Vector> Output<V> {
     pub unsafe fn pack_scaled<const FORMULA: u8>(&self, [a, b, c, d]: [V; 4]) -> V {
         // SAFETY: the contract.
         unsafe {
-            if FORMULA == FUSED {
-                return a.pack_32(b).pack_16(c.pack_32(d));
+            let (low, high) = (a.pack_32(b), c.pack_32(d));
+            match FORMULA {
+                FLOAT_CLAMPED => low.pack_16(high),
+                FLOAT_SIGNED => {
+                    let zero_point = self.zero_point.pack_32(self.zero_point);
+                    low.add_saturating_16(zero_point)
+                        .pack_16(high.add_saturating_16(zero_point))
+                }
+                _ => self.pack([a, b, c, d]),
             }
-            self.pack([a, b, c, d])
         }
     }
 
     /// By which formula to [`scale`](Self::scale) with both of these.
     #[inline(always)]
     pub fn formula(&self, scales: [&Scales<V>; 2]) -> u8 {
-        match (scales.iter().all(|scales| scales.fast), self.clamped) {
-            (true, true) => CLAMPED,
-            (true, false) => SIGNED,
-            (false, _) => ANY,
-        }
-    }
-
-    /// As [`formula`](Self::formula), or [`FUSED`], for which the scales are to be [fused](Scales::fused).
-    #[inline(always)]
-    pub fn formula_or_fused(&self, scales: [&Scales<V>; 2]) -> u8 {
-        if scales.iter().all(|scales| scales.fused) {
-            FUSED
-        } else {
-            self.formula(scales)
+        let float = scales.iter().all(|scales| scales.float);
+        let fast = scales.iter().all(|scales| scales.fast);
+        match (float, fast, self.clamped) {
+            (true, _, true) => FLOAT_CLAMPED,
+            (true, _, false) => FLOAT_SIGNED,
+            (_, true, true) => CLAMPED,
+            (_, true, false) => SIGNED,
+            (_, false, _) => ANY,
         }
     }
 
@@ -116,8 +116,12 @@ impl<V: Vector> Output<V> {
     pub unsafe fn scale<const FORMULA: u8>(&self, sums: V, scales: &Scales<V>) -> V {
         // SAFETY: the contract.
         unsafe {
-            if FORMULA == FUSED {
-                return sums.scale_fused(scales.constants(), self.orders);
+            if FORMULA == FLOAT_CLAMPED {
+                return sums.scale_float(scales.scale, scales.offset);
+            }
+            if FORMULA == FLOAT_SIGNED {
+                let sign = sums.and(V::splat_32(i32::MIN));
+                return sums.scale_float(scales.scale, scales.offset.xor(sign));
             }
             if FORMULA == ANY && !scales.fast {
                 return scales.any(sums, self.orders).add_32(self.zero_point);
@@ -139,8 +143,10 @@ pub(super) const CLAMPED: u8 = 0;
 pub(super) const SIGNED: u8 = 1;
 /// Whatever the multipliers and the sums.
 pub(super) const ANY: u8 = 2;
-/// All groups are fused: neither shifts nor a clamp are needed.
-pub(super) const FUSED: u8 = 3;
+/// All groups are [float groups](crate::layout::x86_float), and the activation cuts off negative values.
+pub(super) const FLOAT_CLAMPED: u8 = 3;
+/// All groups are float groups.
+pub(super) const FLOAT_SIGNED: u8 = 4;
 
 /// The multipliers of a vector of channels: a group's, or half a group's.
 #[derive(Clone, Copy)]
@@ -150,8 +156,11 @@ pub(super) struct Scales<V: Vector> {
     rounding_even: V,
     rounding_odd: V,
     shift: V,
+    /// The scale and the offset of a float group.
+    scale: V,
+    offset: V,
     fast: bool,
-    fused: bool,
+    float: bool,
     /// Where the group's constants of these channels' lanes begin.
     lanes: *const u8,
 }
@@ -176,29 +185,11 @@ impl<V: Vector> Scales<V> {
                 rounding_even: V::load(lanes.add(offset_of!(GroupConstants, rounding_even))),
                 rounding_odd: V::load(lanes.add(offset_of!(GroupConstants, rounding_odd))),
                 shift: V::load(lanes.add(offset_of!(GroupConstants, shift))),
+                scale: V::load(lanes.add(offset_of!(GroupConstants, left))),
+                offset: V::load(lanes.add(offset_of!(GroupConstants, tie))),
                 fast: fast != 0,
-                fused: fast == FUSED_GROUP,
+                float: fast == FLOAT_GROUP,
                 lanes,
-            }
-        }
-    }
-
-    /// For the formula [`FUSED`].
-    ///
-    /// # Safety
-    ///
-    /// The group is fused; the processor has `V`'s instruction set, and the constants are still there.
-    #[inline(always)]
-    pub unsafe fn fused(self) -> Self {
-        if !V::FUSES {
-            return self;
-        }
-        // SAFETY: all reads lie within the constants.
-        unsafe {
-            Self {
-                mantissa_odd: V::load(self.lanes.add(offset_of!(GroupConstants, left))),
-                rounding_odd: V::load(self.lanes.add(offset_of!(GroupConstants, tie))),
-                ..self
             }
         }
     }

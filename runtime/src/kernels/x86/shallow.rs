@@ -3,7 +3,7 @@
 //! and requantized in registers.
 
 use super::multiply::{Destination, PairScales, finish_pair, finish_single_by};
-use super::requantize::{ANY, CLAMPED, FUSED, Output, SIGNED, Scales};
+use super::requantize::{ANY, CLAMPED, FLOAT_CLAMPED, FLOAT_SIGNED, Output, SIGNED, Scales};
 use super::vector::Vector;
 use crate::layout::x86::GroupConstants;
 use crate::layout::x86_gemm::{CHUNK, DEPTH_STEP};
@@ -43,8 +43,9 @@ impl Shallow {
         unsafe {
             let first = Scales::load(self.constants, self.half);
             if self.groups == 1 {
-                return match output.formula_or_fused([&first, &first]) {
-                    FUSED => self.multiply_single::<V, FUSED>(output, first.fused()),
+                return match output.formula([&first, &first]) {
+                    FLOAT_CLAMPED => self.multiply_single::<V, FLOAT_CLAMPED>(output, first),
+                    FLOAT_SIGNED => self.multiply_single::<V, FLOAT_SIGNED>(output, first),
                     CLAMPED => self.multiply_single::<V, CLAMPED>(output, first),
                     SIGNED => self.multiply_single::<V, SIGNED>(output, first),
                     _ => self.multiply_single::<V, ANY>(output, first),
@@ -56,16 +57,9 @@ impl Shallow {
                 first: &first,
                 second: &second,
             };
-            match output.formula_or_fused([&first, &second]) {
-                FUSED => {
-                    let (first, second) = (first.fused(), second.fused());
-                    let (first, second) = (&first, &second);
-                    self.multiply_pair::<V, FUSED>(PairScales {
-                        output,
-                        first,
-                        second,
-                    });
-                }
+            match output.formula([&first, &second]) {
+                FLOAT_CLAMPED => self.multiply_pair::<V, FLOAT_CLAMPED>(pair),
+                FLOAT_SIGNED => self.multiply_pair::<V, FLOAT_SIGNED>(pair),
                 CLAMPED => self.multiply_pair::<V, CLAMPED>(pair),
                 SIGNED => self.multiply_pair::<V, SIGNED>(pair),
                 _ => self.multiply_pair::<V, ANY>(pair),

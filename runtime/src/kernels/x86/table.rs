@@ -137,7 +137,7 @@ macro_rules! instruction_set {
 }
 
 instruction_set! {
-    /// Kernels for AVX2.
+    /// Kernels for AVX2 and FMA.
     ///
     /// ```
     /// use sepconv::{Model, kernels::x86::AVX2, tiny};
@@ -145,10 +145,10 @@ instruction_set! {
     /// let model = Model::with_kernels(&tiny::WHOLE.0, &AVX2);
     /// assert_eq!(model.is_ok(), (AVX2.available)());
     /// ```
-    AVX2, avx2, "avx2", Narrow<Pairs>, ["avx2"]
+    AVX2, avx2, "avx2", Narrow<Pairs>, ["avx2", "fma"]
 }
 instruction_set! {
-    /// Kernels for AVX-VNNI.
+    /// Kernels for AVX-VNNI and FMA.
     ///
     /// ```
     /// use sepconv::{Model, kernels::x86::AVX_VNNI, tiny};
@@ -156,7 +156,7 @@ instruction_set! {
     /// let model = Model::with_kernels(&tiny::WHOLE.0, &AVX_VNNI);
     /// assert_eq!(model.is_ok(), (AVX_VNNI.available)());
     /// ```
-    AVX_VNNI, avxvnni, "avxvnni", Narrow<Vnni>, ["avx2", "avxvnni"]
+    AVX_VNNI, avxvnni, "avxvnni", Narrow<Vnni>, ["avx2", "fma", "avxvnni"]
 }
 instruction_set! {
     /// Kernels for AVX-512 with F, BW, DQ, VL and VNNI.
@@ -167,58 +167,19 @@ instruction_set! {
     /// let model = Model::with_kernels(&tiny::WHOLE.0, &AVX512_VNNI);
     /// assert_eq!(model.is_ok(), (AVX512_VNNI.available)());
     /// ```
-    AVX512_VNNI, avx512vnni, "avx512vnni", Wide<false>, ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"]
+    AVX512_VNNI, avx512vnni, "avx512vnni", Wide, ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"]
 }
 
-/// What gains from AVX-512 IFMA; all else is [`AVX512_VNNI`]'s.
-mod ifma {
-    use super::*;
-
-    instruction_set!(@linear product::convolution::<Wide<true>, false>, ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni", "avx512ifma"], convolution);
-    instruction_set!(@linear product::pointwise::<Wide<true>, false>, ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni", "avx512ifma"], pointwise);
-    instruction_set!(@linear depthwise::depthwise::<Wide<true>>, ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni", "avx512ifma"], depthwise);
-    instruction_set!(@available ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni", "avx512ifma"]);
-}
-
-/// Kernels for AVX-512 with F, BW, DQ, VL, VNNI and IFMA: Ice Lake, Zen 4 and later.
-///
-/// ```
-/// use sepconv::{Model, kernels::x86::AVX512_IFMA, tiny};
-/// // Refused, and not run, where the machine lacks the instruction set.
-/// let model = Model::with_kernels(&tiny::WHOLE.0, &AVX512_IFMA);
-/// assert_eq!(model.is_ok(), (AVX512_IFMA.available)());
-/// ```
-pub static AVX512_IFMA: Kernels = Kernels {
-    name: "avx512ifma",
-    available: ifma::available,
-    convolution: LinearKernels {
-        int8: Some(ifma::convolution),
-        int4: Some(ifma::convolution),
-        ..AVX512_VNNI.convolution
-    },
-    pointwise: LinearKernels {
-        int8: Some(ifma::pointwise),
-        int4: Some(ifma::pointwise),
-        ..AVX512_VNNI.pointwise
-    },
-    depthwise: LinearKernels {
-        int8: Some(ifma::depthwise),
-        int4: Some(ifma::depthwise),
-        ..AVX512_VNNI.depthwise
-    },
-    ..AVX512_VNNI
-};
-
-/// What AMX multiplies; all else is [`AVX512_IFMA`]'s.
+/// What AMX multiplies; all else is [`AVX512_VNNI`]'s.
 mod matrix {
     use super::super::amx::available;
     use super::*;
 
-    instruction_set!(@linear product::convolution::<Wide<true>, true>, ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni", "avx512ifma"], convolution);
-    instruction_set!(@linear product::pointwise::<Wide<true>, true>, ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni", "avx512ifma"], pointwise);
+    instruction_set!(@linear product::convolution::<Wide, true>, ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"], convolution);
+    instruction_set!(@linear product::pointwise::<Wide, true>, ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"], pointwise);
 }
 
-/// Kernels for AMX with tiles of bytes, and AVX-512 as [`AVX512_IFMA`]. On Linux only, whose kernel grants the tiles.
+/// Kernels for AMX with tiles of bytes, and AVX-512 as [`AVX512_VNNI`]. On Linux only, whose kernel grants the tiles.
 ///
 /// ```
 /// use sepconv::{Model, kernels::x86::AMX, tiny};
@@ -232,12 +193,12 @@ pub static AMX: Kernels = Kernels {
     convolution: LinearKernels {
         int8: Some(matrix::convolution),
         int4: Some(matrix::convolution),
-        ..AVX512_IFMA.convolution
+        ..AVX512_VNNI.convolution
     },
     pointwise: LinearKernels {
         int8: Some(matrix::pointwise),
         int4: Some(matrix::pointwise),
-        ..AVX512_IFMA.pointwise
+        ..AVX512_VNNI.pointwise
     },
-    ..AVX512_IFMA
+    ..AVX512_VNNI
 };

@@ -37,9 +37,6 @@ pub(super) trait Vector: Copy {
     /// Whether [`pairs`](super::pairs) multiplies matrices faster than [`add_dot`](Self::add_dot); only where that has AVX2.
     const PAIRS: bool;
 
-    /// Whether [`scale_fused`](Self::scale_fused) reads constants of its own for odd lanes.
-    const FUSES: bool;
-
     /// See [`Orders`](Self::Orders).
     unsafe fn orders() -> Self::Orders;
     /// All bytes of a vector.
@@ -120,12 +117,11 @@ pub(super) trait Vector: Copy {
             even.merge_high_halves(odd, orders)
         }
     }
-    /// As [`scale`](Self::scale), of sums and with constants of [fused](crate::layout::x86_fused) groups.
-    #[inline(always)]
-    unsafe fn scale_fused(self, constants: LaneConstants<Self>, orders: Self::Orders) -> Self {
-        // SAFETY: the contract.
-        unsafe { self.scale(constants, orders) }
-    }
+    /// Each 32-bit lane times `scale` plus `offset`, which are floating-point numbers, rounded once, then to the nearest integer,
+    /// ties to even.
+    unsafe fn scale_float(self, scale: Self, offset: Self) -> Self;
+    /// Saturating sum of signed 16-bit lanes.
+    unsafe fn add_saturating_16(self, other: Self) -> Self;
 
     /// Packs signed 32-bit lanes into 16 bits, saturating: in parts, those of `self`, then those of `other`.
     unsafe fn pack_32(self, other: Self) -> Self;

@@ -1,12 +1,12 @@
-//! 512-bit vectors: AVX-512 F, BW, VL, DQ and VNNI, and IFMA on top of them.
+//! 512-bit vectors: AVX-512 F, BW, VL, DQ and VNNI.
 
 use super::narrow::{Masked, Narrow};
-use super::vector::{LaneConstants, Vector};
+use super::vector::Vector;
 use core::arch::x86_64::*;
 
-/// A 512-bit vector; `IFMA` says that there is AVX-512 IFMA.
+/// A 512-bit vector.
 #[derive(Clone, Copy)]
-pub(super) struct Wide<const IFMA: bool>(__m512i);
+pub(super) struct Wide(__m512i);
 
 /// See [`Vector::Orders`].
 #[derive(Clone, Copy)]
@@ -23,10 +23,9 @@ fn first(len: usize) -> __mmask64 {
 }
 
 // SAFETY (all functions): the trait's contract; intrinsics on registers need nothing but the instruction set.
-impl<const IFMA: bool> Vector for Wide<IFMA> {
+impl Vector for Wide {
     type Half = Narrow<Masked>;
     type Orders = Orders;
-    const FUSES: bool = IFMA;
     const BYTES: usize = 64;
     const SHORT: usize = 32;
     const TILE: usize = 14;
@@ -181,17 +180,19 @@ impl<const IFMA: bool> Vector for Wide<IFMA> {
         unsafe { Self(_mm512_mask_shuffle_epi32::<0xf5>(odd.0, orders.even_32, self.0)) }
     }
     #[inline(always)]
-    unsafe fn scale_fused(self, constants: LaneConstants<Self>, orders: Orders) -> Self {
+    unsafe fn scale_float(self, scale: Self, offset: Self) -> Self {
         unsafe {
-            if !IFMA {
-                return self.scale(constants, orders);
-            }
-            let even = self
-                .multiply_low_halves(constants.mantissa_even)
-                .add_64(constants.rounding_even);
-            let odd = _mm512_madd52hi_epu64(constants.rounding_odd.0, self.0, constants.mantissa_odd.0);
-            even.merge_high_halves(Self(odd), orders)
+            let (scale, offset) = (_mm512_castsi512_ps(scale.0), _mm512_castsi512_ps(offset.0));
+            Self(_mm512_cvtps_epi32(_mm512_fmadd_ps(
+                _mm512_cvtepi32_ps(self.0),
+                scale,
+                offset,
+            )))
         }
+    }
+    #[inline(always)]
+    unsafe fn add_saturating_16(self, other: Self) -> Self {
+        Self(unsafe { _mm512_adds_epi16(self.0, other.0) })
     }
     #[inline(always)]
     unsafe fn pack_32(self, other: Self) -> Self {
