@@ -2,10 +2,11 @@
 //! them brought.
 //!
 //! [`Recipe::Fast`] calibrates and converts. [`Recipe::Best`] tries several ways to choose ranges, equalization, narrower and
-//! wider ranges, rounding of weights layer after layer, and correction of the last biases, and keeps what brings the int8
-//! outputs nearer to the float ones on calibration inputs that it set aside, by more than chance. Last it tries 16 bits for
-//! the output and, within a budget, for the activations that gain most by it.
+//! wider ranges, rounding of weights layer after layer, copies of channels in place of unused ones, and correction of the
+//! last biases, and keeps what brings the int8 outputs nearer to the float ones on calibration inputs that it set aside, by
+//! more than chance. Last it tries 16 bits for the output and, within a budget, for the activations that gain most by it.
 
+mod copies;
 mod equalize;
 mod groups;
 mod measure;
@@ -13,9 +14,11 @@ mod mixed;
 mod output_bias;
 mod prefix;
 mod reconstruct;
+mod region;
 mod rounding;
 mod samples;
 
+pub use copies::{Copies, copy_channels, set_apart};
 pub use equalize::equalize;
 pub use groups::{Group, groups};
 pub(crate) use measure::infer;
@@ -63,7 +66,8 @@ pub enum RecipeError {
 pub struct Quantized {
     /// The network.
     pub network: Network,
-    /// The graph that it is the integer form of: the one given, with its weights equalized and its biases corrected.
+    /// The graph that it is the integer form of: the one given, with its weights equalized, its biases corrected, and unused
+    /// channels made copies of others.
     pub graph: Graph,
     /// What was tried, in order.
     pub trials: Vec<Trial>,
@@ -151,6 +155,14 @@ fn best(
     pin(&mut rounded, &ranges, &precision);
     reconstruct(&mut rounded, &ranges, &precision, &fitted, progress)?;
     search.attempt_pinned("weights rounded layer by layer", rounded)?;
+    let mut copied = search.graph.clone();
+    pin(&mut copied, &ranges, &precision);
+    let some = &fitted[..fitted.len().min(SENSITIVITY_INPUTS)];
+    let copies = copy_channels(&mut copied, some)?;
+    if !copies.is_empty() {
+        set_apart(&mut copied, &copies);
+        search.attempt_pinned("unused channels made copies of others", copied)?;
+    }
     let mut corrected = search.graph.clone();
     if correct_output_bias(&mut corrected, &ranges, &precision, &fitted, &fitted_expected)? {
         search.attempt_pinned("biases of the output corrected", corrected)?;
