@@ -57,10 +57,10 @@ pub enum Layout {
     Aarch64Dot = 33,
     /// See `layout/aarch64.rs`: matrix products.
     Aarch64Matrix = 34,
-    /// Matrices for x86-64 vectors.
-    X86Product = 64,
     /// Depthwise convolution for x86-64 vectors.
     X86Depthwise = 65,
+    /// Matrices for x86-64 vectors. (Number 64 was another order of channels, which is no longer read.)
+    X86Product = 66,
 }
 
 /// What decides the size of a linear operator's constants.
@@ -139,8 +139,8 @@ impl Layout {
             32 => Some(Layout::Aarch64Neon),
             33 => Some(Layout::Aarch64Dot),
             34 => Some(Layout::Aarch64Matrix),
-            64 => Some(Layout::X86Product),
             65 => Some(Layout::X86Depthwise),
+            66 => Some(Layout::X86Product),
             _ => None,
         }
     }

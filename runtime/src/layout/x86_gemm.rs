@@ -1,8 +1,9 @@
 //! Convolution, pointwise and fully connected operators as matrix products, for x86-64 vectors.
 //!
-//! Output channels go in panels of 32; a last panel of at most 16 channels has one group of 16, all others two. A panel is
-//! the constants of its groups ([`GroupConstants`]), then the weights: for each four inputs (of which the last may be
-//! padded with zeros), for each group, for each lane, four weights.
+//! Output channels go in panels of 32: two groups of 16. Where 24 or fewer are left, each group is a panel, so that one of at
+//! most 8 channels is alone, and can be multiplied by half a vector. A panel is the constants of its groups
+//! ([`GroupConstants`]), then the weights: for each four inputs (of which the last may be padded with zeros), for each group,
+//! for each lane, four weights.
 //!
 //! In a panel of two groups, lane 4l + e of group v is channel 8l + 4v + e: packing two vectors of 32-bit numbers to 16 bits
 //! (which works in 128-bit lanes) then gives the channels in order.
@@ -19,8 +20,7 @@ use crate::operator::Linear;
 use alloc::vec::Vec;
 
 /// Output channels of a panel.
-#[cfg(any(feature = "alloc", target_arch = "x86_64"))]
-pub(crate) const PANEL: usize = 2 * GROUP;
+const PANEL: usize = 2 * GROUP;
 /// Inputs that are multiplied at a time for one lane.
 pub(crate) const DEPTH_STEP: usize = 4;
 /// Bytes of the inputs of one pixel that the kernel copies as one piece.
@@ -43,6 +43,15 @@ pub(crate) fn holds(shape: &LinearShape) -> bool {
 pub(crate) fn packed_len(shape: &LinearShape) -> usize {
     let groups = (shape.output.channels as usize).div_ceil(GROUP);
     groups * (GroupConstants::SIZE + panel_weights(shape.weights_per_channel(), 1))
+}
+
+/// The first channel and the number of groups of each panel.
+pub(crate) fn panels(channels: usize) -> impl Iterator<Item = (usize, usize)> {
+    let pairs = (channels + GROUP / 2 - 1) / PANEL;
+    let singles = (pairs * PANEL..channels).step_by(GROUP);
+    (0..pairs)
+        .map(|pair| (pair * PANEL, 2))
+        .chain(singles.map(|first| (first, 1)))
 }
 
 /// Bytes of the weights of a panel.
@@ -124,8 +133,7 @@ pub(crate) fn pack(linear: &Linear, shape: &LinearShape) -> Vec<u8> {
     let channels = shape.output.channels as usize;
     let depth = shape.weights_per_channel();
     let mut block = Vec::with_capacity(packed_len(shape));
-    for first in (0..channels).step_by(PANEL) {
-        let groups = if channels - first > GROUP { 2 } else { 1 };
+    for (first, groups) in panels(channels) {
         let channel = |group: usize, lane: usize| {
             let within = if groups == 2 {
                 lane / 4 * 8 + group * 4 + lane % 4

@@ -18,7 +18,7 @@ use super::requantize::{ANY, CLAMPED, FLOAT_CLAMPED, FLOAT_SIGNED, Output, SIGNE
 use super::table::AVX512_VNNI;
 use super::vector::Vector;
 use crate::layout::x86::{GROUP, GroupConstants};
-use crate::layout::x86_gemm::{CHUNK, DEPTH_STEP, PANEL, panel_weights, pixel_len};
+use crate::layout::x86_gemm::{CHUNK, DEPTH_STEP, panel_weights, panels, pixel_len};
 use crate::operator::Linear;
 use core::arch::asm;
 use core::arch::x86_64::{__cpuid, __cpuid_count};
@@ -211,8 +211,7 @@ pub(super) unsafe fn multiply_block<V: Vector>(
     unsafe {
         asm!("ldtilecfg [{}]", in(reg) &configuration, options(readonly, nostack, preserves_flags));
         let output = Output::<V>::of(linear);
-        for first_channel in (0..channels).step_by(PANEL) {
-            let groups = if channels - first_channel > GROUP { 2 } else { 1 };
+        for (first_channel, groups) in panels(channels) {
             let weights = panel.add(groups * GroupConstants::SIZE);
             let mut last = LastWeights([0; _]);
             core::ptr::copy_nonoverlapping(

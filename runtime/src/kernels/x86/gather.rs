@@ -13,6 +13,33 @@ const MAX_ROWS: usize = MAX_KERNEL;
 /// What makes a signed byte unsigned.
 const SIGN: i8 = -128;
 
+/// How prepared inputs lie.
+#[derive(Clone, Copy)]
+pub(super) struct Order {
+    /// Bytes from one pixel to the next.
+    pub pixel: usize,
+    /// Bytes from one chunk of a pixel to its next.
+    pub chunk: usize,
+}
+
+impl Order {
+    /// For each chunk, those of all pixels of a tile, so that all of the tile's addresses are one pointer and a constant.
+    pub fn by_chunks(tile: usize) -> Self {
+        Self {
+            pixel: CHUNK,
+            chunk: tile * CHUNK,
+        }
+    }
+
+    /// One pixel after another, as in the input.
+    pub fn by_pixels(depth: usize) -> Self {
+        Self {
+            pixel: depth,
+            chunk: CHUNK,
+        }
+    }
+}
+
 /// Where prepared pixels go.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
@@ -20,14 +47,14 @@ pub(super) struct Place {
     pub tile: *mut u8,
     /// The first pixel's number in the tile.
     pub first: usize,
-    /// Pixels of the tile.
-    pub len: usize,
+    pub order: Order,
 }
 
 /// Where prepared inputs come from. (A trait, not closures: a closure that is not inlined loses the target features.)
 pub(super) trait Source {
-    /// Whether preparing small tiles costs no more than preparing large ones.
-    const SMALL_TILES: bool;
+    /// Whether the inputs of each pixel follow those of the pixel before it, so that they can be prepared
+    /// [by pixels](Order::by_pixels).
+    const CONTIGUOUS: bool;
 
     /// Prepares the inputs of `count` output pixels of one row, or returns `None` if the input is not what it should be;
     /// the output is left as it is then.
@@ -45,7 +72,7 @@ pub(super) struct Pixels<'a> {
 }
 
 impl Source for Pixels<'_> {
-    const SMALL_TILES: bool = true;
+    const CONTIGUOUS: bool = true;
 
     #[inline(always)]
     unsafe fn fill<V: Vector>(&self, y: usize, x: usize, count: usize, place: Place) -> Option<()> {
@@ -63,7 +90,7 @@ pub(super) struct Everything<'a> {
 }
 
 impl Source for Everything<'_> {
-    const SMALL_TILES: bool = false;
+    const CONTIGUOUS: bool = true;
 
     #[inline(always)]
     unsafe fn fill<V: Vector>(&self, _: usize, _: usize, count: usize, place: Place) -> Option<()> {
@@ -84,7 +111,7 @@ pub(super) struct Windows<'a> {
 }
 
 impl Source for Windows<'_> {
-    const SMALL_TILES: bool = false;
+    const CONTIGUOUS: bool = false;
 
     #[inline(always)]
     unsafe fn fill<V: Vector>(&self, y: usize, x: usize, count: usize, place: Place) -> Option<()> {
@@ -106,7 +133,7 @@ impl Source for Windows<'_> {
             let (chunk, part) = (start / CHUNK * CHUNK, start % CHUNK);
             let to = place
                 .tile
-                .wrapping_add(chunk * place.len + part + place.first * CHUNK);
+                .wrapping_add(chunk / CHUNK * place.order.chunk + part + place.first * CHUNK);
             let part = Part {
                 sources,
                 first: rows.start,
@@ -259,15 +286,29 @@ impl Windows<'_> {
 ///
 /// # Safety
 ///
-/// `from` has `count × depth` bytes; the tile has room for all its pixels.
+/// The processor has `V`'s instruction set; `from` has `count × depth` bytes, and the tile has room for all its pixels.
 #[inline(always)]
 unsafe fn prepare<V: Vector>(from: *const u8, depth: usize, count: usize, place: Place) {
-    // SAFETY: reads stay within each pixel's `depth`, writes within its piece of each chunk.
+    // SAFETY: reads stay within each pixel's `depth`, writes within as much by pixels, else within its piece of each chunk.
     unsafe {
         let sign = V::splat_8(SIGN);
+        if place.order.pixel == depth {
+            let (len, to) = (count * depth, place.tile.add(place.first * depth));
+            let whole = len / V::BYTES * V::BYTES;
+            for at in (0..whole).step_by(V::BYTES) {
+                V::load(from.add(at)).xor(sign).store(to.add(at));
+            }
+            if whole < len {
+                let rest = V::load_first(from.add(whole), len - whole);
+                rest.xor(sign).store_first(to.add(whole), len - whole);
+            }
+            return;
+        }
         for start in (0..depth).step_by(V::BYTES) {
             let (chunk, part) = (start / CHUNK * CHUNK, start % CHUNK);
-            let mut to = place.tile.add(chunk * place.len + place.first * CHUNK + part);
+            let mut to = place
+                .tile
+                .add(chunk / CHUNK * place.order.chunk + place.first * CHUNK + part);
             let mut from = from.add(start);
             let whole = start + V::BYTES <= depth;
             for _ in 0..count {

@@ -5,8 +5,8 @@ use super::product::{OVERLAP, Tiles};
 use super::requantize::{ANY, CLAMPED, FLOAT_CLAMPED, FLOAT_SIGNED, Output, SIGNED, Scales};
 use super::shallow::Shallow;
 use super::vector::Vector;
-use crate::layout::x86::{GROUP, GroupConstants};
-use crate::layout::x86_gemm::{CHUNK, DEPTH_STEP, PANEL, panel_weights, pixel_len};
+use crate::layout::x86::GroupConstants;
+use crate::layout::x86_gemm::{CHUNK, DEPTH_STEP, panel_weights, panels, pixel_len};
 use crate::operator::Linear;
 
 /// The largest tile of any instruction set.
@@ -36,87 +36,126 @@ pub(super) unsafe fn multiply_block<V: Vector, S: Source>(
     // the largest tile; outputs stay below `channels` of each pixel.
     unsafe {
         let output = Output::<V>::of(linear);
+        let half_output = Output::<V::Half>::of(linear);
         let mut sums = [V::splat_32(0); 2 * MAX_TILE];
-        for first_channel in (0..channels).step_by(PANEL) {
-            let groups = if channels - first_channel > GROUP { 2 } else { 1 };
-            let weights = panel.add(groups * GroupConstants::SIZE);
+        let overlap = V::OVERLAPS && S::CONTIGUOUS && overlap;
+        let shallow = V::OVERLAPS && steps <= STEPS;
+        for (first_channel, groups) in panels(channels) {
             for half in 0..64 / V::BYTES {
                 let width = groups * V::BYTES / 4;
                 let channel = first_channel + half * width;
                 if channel >= channels {
                     break;
                 }
-                if V::OVERLAPS && steps <= STEPS {
-                    let shallow = Shallow {
-                        prepared,
-                        pixels: tiles.pixels,
-                        steps,
-                        constants: panel,
-                        groups,
-                        half,
-                        to: to.add(channel),
-                        channels,
-                        valid: width.min(channels - channel),
-                    };
-                    shallow.multiply(&output);
-                    continue;
-                }
-                let mut done = 0;
-                if V::OVERLAPS && S::SMALL_TILES && overlap && groups == 2 {
-                    let panel = Panel {
-                        prepared,
-                        pixel_len: pixel_len(depth),
-                        steps,
-                        constants: panel,
-                        half,
-                        tiles,
-                        to: to.add(channel),
-                        channels,
-                        valid: width.min(channels - channel),
-                    };
-                    done = panel.multiply_overlapped(&output, &mut sums);
-                }
-                for (first, len) in tiles.iter().skip(done) {
-                    let tile = Tile {
-                        inputs: prepared.add(first * pixel_len(depth)),
-                        steps,
-                        constants: panel.add(half * V::BYTES),
-                        weights: weights.add(half * V::BYTES),
-                    };
-                    tile.multiply(len, groups, &mut sums);
-                    let destination = Destination {
-                        to: to.add(first * channels + channel),
-                        pixels: len,
-                        channels,
-                        valid: width.min(channels - channel),
-                    };
-                    if groups == 2 {
-                        finish_pairs(&output, &sums, panel, half, destination);
+                let panel = Panel {
+                    prepared,
+                    pixel_len: if shallow && S::CONTIGUOUS {
+                        depth
                     } else {
-                        finish_single(&output, &sums, panel, half, destination);
-                    }
+                        pixel_len(depth)
+                    },
+                    steps,
+                    constants: panel,
+                    groups,
+                    half,
+                    tiles,
+                    to: to.add(channel),
+                    channels,
+                    valid: width.min(channels - channel),
+                };
+                if V::Half::BYTES < V::BYTES && groups == 1 && panel.valid <= width / 2 {
+                    let mut sums = [V::Half::splat_32(0); 2 * MAX_TILE];
+                    panel.multiply(&half_output, &mut sums, overlap);
+                } else {
+                    panel.multiply(&output, &mut sums, overlap);
                 }
             }
-            panel = weights.add(panel_weights(depth, groups));
+            panel = panel.add(groups * GroupConstants::SIZE + panel_weights(depth, groups));
         }
     }
 }
 
-/// A panel of two groups of channels and the tiles of pixels that it is multiplied with.
+/// A panel of one or two groups of channels, and the tiles of pixels that it is multiplied with.
 struct Panel {
     prepared: *const u8,
+    /// Bytes of a prepared pixel.
     pixel_len: usize,
     steps: usize,
     constants: *const u8,
+    groups: usize,
+    /// See [`Scales::load`].
     half: usize,
     tiles: Tiles,
     /// The first of the panel's channels of the first pixel.
     to: *mut u8,
+    /// Channels of a pixel.
     channels: usize,
+    /// How many channels are written.
     valid: usize,
 }
 
 impl Panel {
+    /// Multiplies, requantizes and writes; `overlap` says that tiles are of [`OVERLAP`] pixels.
+    ///
+    /// # Safety
+    ///
+    /// As [`multiply_block`].
+    #[inline(always)]
+    unsafe fn multiply<V: Vector>(&self, output: &Output<V>, sums: &mut [V; 2 * MAX_TILE], overlap: bool) {
+        let Self {
+            steps,
+            half,
+            groups,
+            channels,
+            valid,
+            ..
+        } = *self;
+        // SAFETY: the contract.
+        unsafe {
+            if V::OVERLAPS && steps <= STEPS {
+                let shallow = Shallow {
+                    prepared: self.prepared,
+                    pixel_len: self.pixel_len,
+                    pixels: self.tiles.pixels,
+                    steps,
+                    constants: self.constants,
+                    groups,
+                    half,
+                    to: self.to,
+                    channels,
+                    valid,
+                };
+                return shallow.multiply(output);
+            }
+            let done = if V::OVERLAPS && overlap && groups == 2 {
+                self.multiply_overlapped(output, sums)
+            } else {
+                0
+            };
+            for (first, len) in self.tiles.iter().skip(done) {
+                let constants = self.constants.add(half * V::BYTES);
+                let tile = Tile {
+                    inputs: self.prepared.add(first * self.pixel_len),
+                    steps,
+                    constants,
+                    weights: constants.add(groups * GroupConstants::SIZE),
+                };
+                tile.multiply(len, groups, sums);
+                let destination = Destination {
+                    to: self.to.add(first * channels),
+                    pixels: len,
+                    channels,
+                    valid,
+                };
+                if groups == 2 {
+                    finish_pairs(output, sums, self.constants, half, destination);
+                } else {
+                    finish_single(output, sums, self.constants, half, destination);
+                }
+            }
+        }
+    }
+
     /// Computes the tiles of [`OVERLAP`] pixels, each while the one before it is requantized, and returns how many: none if
     /// the multipliers need the general formula.
     ///

@@ -10,6 +10,8 @@ pub(super) trait Dot: Copy {
     const TILE: usize;
     /// See [`Vector::PAIRS`].
     const PAIRS: bool = false;
+    /// See [`Vector::OVERLAPS`].
+    const OVERLAPS: bool = false;
     /// See [`Vector::add_dot`].
     ///
     /// # Safety
@@ -126,7 +128,8 @@ impl Dot for Vnni {
 pub(super) struct Masked;
 
 impl Dot for Masked {
-    const TILE: usize = 6;
+    const TILE: usize = 14;
+    const OVERLAPS: bool = true;
 
     #[inline(always)]
     unsafe fn add_dot(sum: __m256i, unsigned: __m256i, signed: __m256i) -> __m256i {
@@ -162,7 +165,7 @@ impl<D: Dot> Vector for Narrow<D> {
     const SHORT: usize = 16;
     const TILE: usize = D::TILE;
     const PAIRS: bool = D::PAIRS;
-    const OVERLAPS: bool = false;
+    const OVERLAPS: bool = D::OVERLAPS;
 
     #[inline(always)]
     unsafe fn orders() {}

@@ -15,7 +15,7 @@
 //! Inputs and weights are widened beforehand: of each four, numbers 0 and 2 (the even ones) to one place, 1 and 3 to another.
 //! Inputs are for a block of pixels, weights for as many channels as a tile has.
 
-use super::gather::Source;
+use super::gather::{Order, Source};
 use super::multiply::{Destination, MAX_TILE, PairScales, finish_single};
 use super::narrow::first_lanes;
 use super::product::{Tiles, Walk};
@@ -23,7 +23,7 @@ use super::requantize::{Output, Scales};
 use super::vector::Vector;
 use crate::Band;
 use crate::layout::x86::{GROUP, GroupConstants};
-use crate::layout::x86_gemm::{CHUNK, DEPTH_STEP, PANEL, Pairs, panel_weights};
+use crate::layout::x86_gemm::{CHUNK, DEPTH_STEP, Pairs, panel_weights, panels};
 use crate::operator::Linear;
 use core::arch::x86_64::*;
 
@@ -68,7 +68,7 @@ pub(super) unsafe fn product<V: Vector, S: Source>(
             let together = Pairs::TOGETHER.min(pixels - first);
             // SAFETY: there is room for so many pixels, and for those widened.
             unsafe {
-                walk.fill::<V, S>(&source, bytes, together)?;
+                walk.fill::<V, S>(&source, bytes, together, Order::by_chunks(together))?;
                 for tile in (0..together).step_by(Pairs::TILE) {
                     let from = bytes.add(tile * CHUNK);
                     let to = inputs.add((first + tile) * Pairs::pixel_len(depth));
@@ -191,8 +191,7 @@ impl Block {
         unsafe {
             let output = Output::<V>::of(linear);
             let mut sums = [V::splat_32(0); 2 * MAX_TILE];
-            for first_channel in (0..channels).step_by(PANEL) {
-                let groups = if channels - first_channel > GROUP { 2 } else { 1 };
+            for (first_channel, groups) in panels(channels) {
                 let weights = panel.add(groups * GroupConstants::SIZE);
                 let width = groups * BYTES / 4;
                 for half in 0..2 {

@@ -3,16 +3,16 @@
 //!
 //! Pixels go in tiles of as many as registers can accumulate for 32 output channels (16 with 256-bit vectors). Inputs are
 //! prepared tile by tile, made unsigned on the way: for each 64 bytes of inputs, those of each pixel of the tile, so that
-//! all of a tile's addresses are one pointer and a constant. A panel of weights is used for all tiles of a block before
-//! the next is read.
+//! all of a tile's addresses are one pointer and a constant. Pixels of no more than 64 inputs that follow each other are
+//! only made unsigned. A panel of weights is used for all tiles of a block before the next is read.
 
 use super::amx;
-use super::gather::{Everything, Pixels, Place, Source, Windows};
+use super::gather::{Everything, Order, Pixels, Place, Source, Windows};
 use super::multiply::multiply_block;
 use super::pairs;
 use super::vector::Vector;
 use crate::layout::x86::{GROUP, GroupConstants};
-use crate::layout::x86_gemm::{CHUNK, Pairs, block_pixels, panel_weights, pixel_len};
+use crate::layout::x86_gemm::{CHUNK, Pairs, block_pixels, panel_weights, panels, pixel_len};
 use crate::operator::Linear;
 use crate::{Band, Rows, Shape};
 
@@ -157,11 +157,16 @@ unsafe fn product<V: Vector, S: Source, const MATRIX: bool>(
     }
     let prepared = prepared.as_mut_ptr().cast::<u8>();
     let matrix = MATRIX && amx::is_worthwhile(depth, pixels);
-    let overlap = !matrix && V::OVERLAPS && S::SMALL_TILES && depth <= OVERLAP_DEPTH && channels > GROUP;
+    let shallow = !matrix && V::OVERLAPS && depth <= CHUNK;
+    let overlap = !matrix
+        && V::OVERLAPS
+        && S::CONTIGUOUS
+        && depth <= OVERLAP_DEPTH
+        && panels(channels).any(|(_, groups)| groups == 2);
     for first_pixel in (0..pixels).step_by(block) {
         let pixels = block.min(pixels - first_pixel);
-        let tiles = if !matrix && V::OVERLAPS && depth <= CHUNK {
-            // A chunk each, whatever the tiles: as few as possible.
+        let tiles = if shallow {
+            // One is as good as any number.
             Tiles::full(pixels, pixels)
         } else if overlap {
             Tiles::full(pixels, OVERLAP)
@@ -169,10 +174,15 @@ unsafe fn product<V: Vector, S: Source, const MATRIX: bool>(
             Tiles::of(pixels, if matrix { amx::TILE } else { V::TILE })
         };
         for (first, len) in tiles.iter() {
-            // SAFETY: the tile is within the block, for which there is room.
+            let order = if shallow && S::CONTIGUOUS {
+                Order::by_pixels(depth)
+            } else {
+                Order::by_chunks(len)
+            };
+            // SAFETY: the tile is within the block, for which there is room, even with pixels padded to whole chunks.
             let tile = unsafe { prepared.add(first * pixel_len(depth)) };
             // SAFETY: the tile has room for `len` pixels.
-            unsafe { walk.fill::<V, S>(&source, tile, len) }?;
+            unsafe { walk.fill::<V, S>(&source, tile, len, order) }?;
         }
         // SAFETY: the tiles are prepared, and the output has room for them from `first_pixel` on.
         unsafe {
@@ -201,12 +211,18 @@ impl Walk {
     ///
     /// The processor has `V`'s instruction set; the tile has room for so many pixels.
     #[inline(always)]
-    pub unsafe fn fill<V: Vector, S: Source>(&mut self, source: &S, tile: *mut u8, len: usize) -> Option<()> {
+    pub unsafe fn fill<V: Vector, S: Source>(
+        &mut self,
+        source: &S,
+        tile: *mut u8,
+        len: usize,
+        order: Order,
+    ) -> Option<()> {
         let mut first = 0;
         while first < len {
             let count = (len - first).min(self.width - self.x);
             // SAFETY: the contract.
-            unsafe { source.fill::<V>(self.y, self.x, count, Place { tile, first, len }) }?;
+            unsafe { source.fill::<V>(self.y, self.x, count, Place { tile, first, order }) }?;
             (first, self.x) = (first + count, self.x + count);
             if self.x == self.width {
                 (self.y, self.x) = (self.y + 1, 0);

@@ -6,7 +6,7 @@ use super::multiply::{Destination, PairScales, finish_pair, finish_single_by};
 use super::requantize::{ANY, CLAMPED, FLOAT_CLAMPED, FLOAT_SIGNED, Output, SIGNED, Scales};
 use super::vector::Vector;
 use crate::layout::x86::GroupConstants;
-use crate::layout::x86_gemm::{CHUNK, DEPTH_STEP};
+use crate::layout::x86_gemm::DEPTH_STEP;
 
 /// Pixels that are computed together with two groups of channels, and with one.
 const PAIRS: usize = 4;
@@ -14,10 +14,11 @@ const SINGLES: usize = 8;
 
 /// A panel of one or two groups of channels, and the pixels that it is multiplied with.
 pub(super) struct Shallow {
-    /// A chunk for each pixel.
     pub prepared: *const u8,
+    /// Bytes of a prepared pixel.
+    pub pixel_len: usize,
     pub pixels: usize,
-    /// Steps of the depth, which fit a chunk.
+    /// Steps of the depth.
     pub steps: usize,
     pub constants: *const u8,
     pub groups: usize,
@@ -126,7 +127,8 @@ impl Shallow {
         &self,
         first: usize,
     ) -> [[V; GROUPS]; PIXELS] {
-        // SAFETY: the inputs are `steps` steps of four bytes in each pixel's chunk; the weights likewise.
+        // SAFETY: the inputs are `steps` steps of four bytes for each pixel, the weights likewise. The last step may read the
+        // pixel after (after the last, unused room), where weights are 0.
         unsafe {
             let constants = self.constants.add(self.half * V::BYTES);
             let mut bias = [V::splat_32(0); GROUPS];
@@ -135,14 +137,14 @@ impl Shallow {
             }
             let mut sums = [bias; PIXELS];
             let mut weights = constants.add(GROUPS * GroupConstants::SIZE);
-            let mut inputs = self.prepared.add(first * CHUNK);
+            let mut inputs = self.prepared.add(first * self.pixel_len);
             for _ in 0..self.steps {
                 let mut columns = bias;
                 for (group, column) in columns.iter_mut().enumerate() {
                     *column = V::load(weights.add(group * 64));
                 }
                 for (pixel, sums) in sums.iter_mut().enumerate() {
-                    let values = V::splat_from(inputs.add(pixel * CHUNK));
+                    let values = V::splat_from(inputs.add(pixel * self.pixel_len));
                     for (sum, weights) in sums.iter_mut().zip(columns) {
                         *sum = sum.add_dot(values, weights);
                     }
