@@ -46,6 +46,13 @@ pub(super) unsafe fn depthwise<V: Vector>(
         return;
     }
     let together = rows_together::<V>(window);
+    // Vectors of half the length take half the room, if windows leave no columns between them.
+    let halves = V::Half::BYTES < V::BYTES && channels <= V::Half::BYTES;
+    let segment = if halves && window.stride_width <= window.kernel_width {
+        2 * SEGMENT
+    } else {
+        SEGMENT
+    };
     for row in (0..output.rows).step_by(together) {
         let rows = together.min(output.rows - row);
         let first_row = output.first_row + row;
@@ -75,8 +82,8 @@ pub(super) unsafe fn depthwise<V: Vector>(
                 output: Output::of(linear),
                 half_output: Output::of(linear),
             };
-            for first in (0..width).step_by(SEGMENT) {
-                let count = SEGMENT.min(width - first);
+            for first in (0..width).step_by(segment) {
+                let count = segment.min(width - first);
                 depthwise.segment(first, to.add(first * channels), count);
             }
         }

@@ -248,6 +248,23 @@ impl Windows<'_> {
                 }
                 return Some(());
             }
+            if V::Half::BYTES < V::BYTES
+                && self.depth <= V::Half::BYTES
+                && let [a, b, c] = *pieces
+            {
+                // Three rows of a window in one short vector.
+                let sign = V::Half::splat_8(SIGN);
+                let zero = V::Half::splat_8(self.linear.input_zero_point as i8);
+                for i in 0..columns.len() {
+                    let at = i * step;
+                    zero.replace_between(a.0.wrapping_add(at), a.1, a.2)
+                        .replace_between(b.0.wrapping_add(at), b.1, b.2)
+                        .replace_between(c.0.wrapping_add(at), c.1, c.2)
+                        .xor(sign)
+                        .store(to.add(i * CHUNK));
+                }
+                return Some(());
+            }
             // Pieces that follow each other are copied as short vectors, each over what the one before it has too much, as
             // long as such vectors lie within the input's rows. What the last one has too much is before the chunk's end.
             let left = CHUNK - part.start % CHUNK;

@@ -45,6 +45,21 @@ pub(super) trait Dot: Copy {
             _mm256_loadu_si256(bytes.as_ptr().cast())
         }
     }
+    /// See [`Vector::replace_between`].
+    ///
+    /// # Safety
+    ///
+    /// As [`Vector::replace_between`].
+    #[inline(always)]
+    unsafe fn replace_between(values: __m256i, from: *const u8, start: usize, end: usize) -> __m256i {
+        // SAFETY: `end - start` bytes are read.
+        unsafe {
+            let mut bytes = [0u8; 32];
+            _mm256_storeu_si256(bytes.as_mut_ptr().cast(), values);
+            core::ptr::copy_nonoverlapping(from, bytes.as_mut_ptr().add(start), end - start);
+            _mm256_loadu_si256(bytes.as_ptr().cast())
+        }
+    }
     /// See [`Vector::store_first`]; `len` is less than 32.
     ///
     /// # Safety
@@ -142,6 +157,13 @@ impl Dot for Masked {
         unsafe { _mm256_maskz_loadu_epi8((1 << len) - 1, from.cast()) }
     }
     #[inline(always)]
+    unsafe fn replace_between(values: __m256i, from: *const u8, start: usize, end: usize) -> __m256i {
+        let mask = (((1u64 << end) - 1) & !((1 << start) - 1)) as __mmask32;
+        // SAFETY: AVX-512 BW and VL, by the contract; bytes that the mask leaves out are not touched, so that it does not matter
+        // whether the address of byte 0 is within the memory.
+        unsafe { _mm256_mask_loadu_epi8(values, mask, from.wrapping_sub(start).cast()) }
+    }
+    #[inline(always)]
     unsafe fn store_first(values: __m256i, to: *mut u8, len: usize) {
         // SAFETY: AVX-512 BW and VL, by the contract; bytes that the mask leaves out are not touched.
         unsafe { _mm256_mask_storeu_epi8(to.cast(), (1 << len) - 1, values) }
@@ -185,10 +207,7 @@ impl<D: Dot> Vector for Narrow<D> {
         if start == 0 && end == 32 {
             return unsafe { Self::load(from) };
         }
-        let mut bytes = [0u8; 32];
-        unsafe { self.store(bytes.as_mut_ptr()) };
-        unsafe { core::ptr::copy_nonoverlapping(from, bytes.as_mut_ptr().add(start), end - start) };
-        unsafe { Self::load(bytes.as_ptr()) }
+        new(unsafe { D::replace_between(self.0, from, start, end) })
     }
     #[inline(always)]
     unsafe fn store(self, to: *mut u8) {

@@ -18,6 +18,8 @@ use crate::{Band, Rows, Shape};
 
 /// Pixels of a tile that is multiplied while another is requantized: fewer, since both need registers.
 pub(super) const OVERLAP: usize = 10;
+/// Pixels of a tile with single groups of channels: fours, which are requantized together.
+const SINGLES: usize = 12;
 /// The greatest depth at which requantization takes enough of the time for that.
 const OVERLAP_DEPTH: usize = 512;
 
@@ -158,11 +160,8 @@ unsafe fn product<V: Vector, S: Source, const MATRIX: bool>(
     let prepared = prepared.as_mut_ptr().cast::<u8>();
     let matrix = MATRIX && amx::is_worthwhile(depth, pixels);
     let shallow = !matrix && V::OVERLAPS && depth <= CHUNK;
-    let overlap = !matrix
-        && V::OVERLAPS
-        && S::CONTIGUOUS
-        && depth <= OVERLAP_DEPTH
-        && panels(channels).any(|(_, groups)| groups == 2);
+    let pairs = panels(channels).any(|(_, groups)| groups == 2);
+    let overlap = !matrix && V::OVERLAPS && S::CONTIGUOUS && depth <= OVERLAP_DEPTH && pairs;
     for first_pixel in (0..pixels).step_by(block) {
         let pixels = block.min(pixels - first_pixel);
         let tiles = if shallow {
@@ -170,6 +169,8 @@ unsafe fn product<V: Vector, S: Source, const MATRIX: bool>(
             Tiles::full(pixels, pixels)
         } else if overlap {
             Tiles::full(pixels, OVERLAP)
+        } else if !matrix && V::OVERLAPS && !pairs {
+            Tiles::full(pixels, SINGLES)
         } else {
             Tiles::of(pixels, if matrix { amx::TILE } else { V::TILE })
         };
