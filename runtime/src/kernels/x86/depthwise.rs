@@ -2,8 +2,10 @@
 //!
 //! For a block of channels (the bytes of a vector) and a segment of output columns, the input rows of the window are
 //! interleaved once: each 32-bit lane then holds four vertical taps of a channel, and one instruction multiplies and adds
-//! them. What is padding is prepared as the input zero point.
+//! them. What is padding is prepared as the input zero point. Windows of 3 × 3 are computed without, by
+//! [`direct`](super::direct), where that is faster.
 
+use super::direct;
 use super::requantize::{ANY, CLAMPED, FLOAT_CLAMPED, FLOAT_SIGNED, Output, SIGNED, Scales};
 use super::vector::Vector;
 use crate::layout::x86::{GroupConstants, MAX_KERNEL};
@@ -43,6 +45,10 @@ pub(super) unsafe fn depthwise<V: Vector>(
         && output.data.len() >= output.rows * width * channels;
     if !fits {
         // Never so in a model: its view has checked it.
+        return;
+    }
+    // SAFETY: the contract, and `fits`.
+    if V::OVERLAPS && direct::is_direct(window) && unsafe { direct::rows::<V>(linear, input, output) } {
         return;
     }
     let together = rows_together::<V>(window);
@@ -96,6 +102,8 @@ pub(super) unsafe fn depthwise<V: Vector>(
 fn rows_together<V: Vector>(window: &Window) -> usize {
     match (window.kernel_height, window.kernel_width, window.stride_height) {
         _ if window.dilation_height != 1 || window.dilation_width != 1 => 1,
+        // Left to windows of any size here: see `direct`.
+        (3, 3, _) if V::OVERLAPS => 1,
         (3, 3, 1) => 2,
         // Moved weights would be no longer in one half of their pairs.
         (5, 5, _) if V::PAIRS => 1,
@@ -183,8 +191,12 @@ impl<V: Vector> RowTask<'_, V> {
             for row in 0..self.rows {
                 let down = row * window.stride_height;
                 match (window.kernel_width, window.stride_width) {
-                    (3, 1) if square => self.multiply::<W, 3, 1, 1>(output, constants, count, down),
-                    (3, 2) if square => self.multiply::<W, 3, 1, 2>(output, constants, count, down),
+                    (3, 1) if square && !V::OVERLAPS => {
+                        self.multiply::<W, 3, 1, 1>(output, constants, count, down)
+                    }
+                    (3, 2) if square && !V::OVERLAPS => {
+                        self.multiply::<W, 3, 1, 2>(output, constants, count, down)
+                    }
                     (5, 1) if square => self.multiply::<W, 5, 2, 1>(output, constants, count, down),
                     (5, 2) if square => self.multiply::<W, 5, 2, 2>(output, constants, count, down),
                     _ => self.multiply::<W, 0, 0, 0>(output, constants, count, 0),

@@ -22,6 +22,7 @@
 
 mod amx;
 mod depthwise;
+mod direct;
 mod elementwise;
 mod gather;
 mod lookup;

@@ -92,9 +92,9 @@ impl<V: Vector> Output<V> {
         }
     }
 
-    /// By which formula to [`scale`](Self::scale) with both of these.
+    /// By which formula to [`scale`](Self::scale) with all of these.
     #[inline(always)]
-    pub fn formula(&self, scales: [&Scales<V>; 2]) -> u8 {
+    pub fn formula<const COUNT: usize>(&self, scales: [&Scales<V>; COUNT]) -> u8 {
         let float = scales.iter().all(|scales| scales.float);
         let fast = scales.iter().all(|scales| scales.fast);
         match (float, fast, self.clamped) {
@@ -192,6 +192,12 @@ impl<V: Vector> Scales<V> {
                 lanes,
             }
         }
+    }
+
+    /// Whether the formulas but [`ANY`] hold.
+    #[inline(always)]
+    pub fn is_fast(&self) -> bool {
+        self.fast
     }
 
     #[inline(always)]
