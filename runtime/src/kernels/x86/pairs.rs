@@ -16,15 +16,16 @@
 //! Inputs are for a block of pixels, weights for as many channels as a tile has.
 
 use super::gather::{Order, Source};
-use super::multiply::{Destination, MAX_TILE, PairScales, finish_single};
+use super::multiply::{Destination, MAX_TILE, PairScales, finish_pair, finish_single};
 use super::narrow::first_lanes;
 use super::product::{Tiles, Walk};
-use super::requantize::{Output, Scales};
+use super::requantize::{ANY, CLAMPED, FLOAT_CLAMPED, FLOAT_SIGNED, Output, SIGNED, Scales};
 use super::vector::Vector;
 use crate::Band;
 use crate::layout::x86::{GROUP, GroupConstants};
 use crate::layout::x86_gemm::{CHUNK, DEPTH_STEP, Pairs, panel_weights, panels};
 use crate::operator::Linear;
+use core::arch::asm;
 use core::arch::x86_64::*;
 
 /// Bytes of a vector.
@@ -212,36 +213,20 @@ impl Block {
                         first: &first_scales,
                         second: &second_scales,
                     };
-                    for (first, len) in self.tiles.iter() {
-                        let tile = Tile {
-                            inputs: self.inputs.add(first * self.pixel_len),
-                            own: self.own.add(first),
-                            weights: self.weights,
-                            steps: self.steps,
-                            start,
-                        };
-                        let destination = Destination {
-                            to: to.add(first * channels + channel),
-                            pixels: len,
-                            channels,
-                            valid: width.min(channels - channel),
-                        };
+                    let task = PanelTask {
+                        block: self,
+                        start,
+                        to: to.add(channel),
+                        channels,
+                        valid: width.min(channels - channel),
+                    };
+                    let done = if groups == 2 { task.whole_tiles(scales) } else { 0 };
+                    for (first, len) in self.tiles.iter().skip(done) {
+                        task.tile(first).multiply(len, groups, &mut sums);
+                        let destination = task.destination(first, len);
                         if groups == 1 {
-                            tile.multiply(len, groups, &mut sums);
                             finish_single(&output, &sums, panel, half, destination);
-                        } else if len == Pairs::TILE {
-                            // The usual size, which the compiler is to know.
-                            tile.multiply_size::<V, { Pairs::TILE }, 2>(&mut sums);
-                            let pixels = Pairs::TILE;
-                            scales.finish(
-                                &sums,
-                                Destination {
-                                    pixels,
-                                    ..destination
-                                },
-                            );
                         } else {
-                            tile.multiply(len, groups, &mut sums);
                             scales.finish(&sums, destination);
                         }
                     }
@@ -249,6 +234,82 @@ impl Block {
                 panel = weights.add(panel_weights(depth, groups));
             }
         }
+    }
+}
+
+/// A vector of channels of each of a panel's groups, for all tiles.
+struct PanelTask<'a> {
+    block: &'a Block,
+    start: [__m256i; 2],
+    /// The first of the channels of the first pixel.
+    to: *mut u8,
+    /// Channels of a pixel.
+    channels: usize,
+    /// How many channels are written.
+    valid: usize,
+}
+
+impl PanelTask<'_> {
+    /// What is read for the tile that starts at a pixel.
+    #[inline(always)]
+    fn tile(&self, first: usize) -> Tile {
+        Tile {
+            inputs: self.block.inputs.wrapping_add(first * self.block.pixel_len),
+            own: self.block.own.wrapping_add(first),
+            weights: self.block.weights,
+            steps: self.block.steps,
+            start: self.start,
+        }
+    }
+
+    /// Where its outputs go.
+    #[inline(always)]
+    fn destination(&self, first: usize, pixels: usize) -> Destination {
+        Destination {
+            to: self.to.wrapping_add(first * self.channels),
+            pixels,
+            channels: self.channels,
+            valid: self.valid,
+        }
+    }
+
+    /// Computes all whole tiles of two groups, and returns how many.
+    ///
+    /// # Safety
+    ///
+    /// As [`Block::multiply`].
+    #[inline(always)]
+    unsafe fn whole_tiles<V: Vector>(&self, scales: PairScales<V>) -> usize {
+        // SAFETY: the contract.
+        unsafe {
+            match scales.output.formula([scales.first, scales.second]) {
+                FLOAT_CLAMPED => self.whole_tiles_by::<V, FLOAT_CLAMPED>(scales),
+                FLOAT_SIGNED => self.whole_tiles_by::<V, FLOAT_SIGNED>(scales),
+                CLAMPED => self.whole_tiles_by::<V, CLAMPED>(scales),
+                SIGNED => self.whole_tiles_by::<V, SIGNED>(scales),
+                _ => self.whole_tiles_by::<V, ANY>(scales),
+            }
+        }
+    }
+
+    /// As [`whole_tiles`](Self::whole_tiles), by one formula.
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn whole_tiles_by<V: Vector, const FORMULA: u8>(&self, scales: PairScales<V>) -> usize {
+        let whole = self.block.tiles.pixels / Pairs::TILE;
+        // SAFETY: the contract: so many tiles are prepared, and there is room for their outputs.
+        unsafe {
+            for tile in 0..whole {
+                let first = tile * Pairs::TILE;
+                let sums = self
+                    .tile(first)
+                    .multiply_whole()
+                    .map(|sum| V::load((&raw const sum).cast()));
+                let destination = self.destination(first, Pairs::TILE);
+                finish_pair::<V, FORMULA, _>(scales, &sums, 0, 1, destination);
+                finish_pair::<V, FORMULA, _>(scales, &sums, 2, 3, destination);
+            }
+        }
+        whole
     }
 }
 
@@ -262,7 +323,99 @@ struct Tile {
     start: [__m256i; 2],
 }
 
+/// The instructions of a step for one pixel of a whole tile: its inputs' place, and the registers of its sums.
+macro_rules! pixel_step {
+    ($pixel:literal, $first:literal, $second:literal) => {
+        concat!(
+            "vpbroadcastd {even}, dword ptr [{inputs} + 64 * ",
+            $pixel,
+            "]\n",
+            "vpbroadcastd {odd}, dword ptr [{inputs} + 64 * ",
+            $pixel,
+            " + 32]\n",
+            "vpaddw {a}, {even}, {odd_weights_0}\n",
+            "vpaddw {b}, {odd}, {even_weights_0}\n",
+            "vpmaddwd {a}, {a}, {b}\n",
+            "vpaddd {",
+            $first,
+            "}, {",
+            $first,
+            "}, {a}\n",
+            "vpaddw {even}, {even}, {odd_weights_1}\n",
+            "vpaddw {odd}, {odd}, {even_weights_1}\n",
+            "vpmaddwd {even}, {even}, {odd}\n",
+            "vpaddd {",
+            $second,
+            "}, {",
+            $second,
+            "}, {even}\n",
+        )
+    };
+}
+
 impl Tile {
+    /// The sums of a whole tile and two groups of channels, those of each pixel together. In assembly: it takes all 16
+    /// registers, and compilers have kept sums in memory instead, which took twice the time and more.
+    ///
+    /// # Safety
+    ///
+    /// The processor has AVX2; otherwise as [`multiply_size`](Self::multiply_size).
+    #[target_feature(enable = "avx2")]
+    unsafe fn multiply_whole(&self) -> [__m256i; 2 * Pairs::TILE] {
+        // SAFETY: of the pixels' inputs and of the weights, `steps` steps are read, as in `multiply_size`; nothing is written.
+        unsafe {
+            let mut sums = [self.start[0]; 2 * Pairs::TILE];
+            for (pixel, sums) in sums.chunks_exact_mut(2).enumerate() {
+                let own = _mm256_set1_epi32(self.own.add(pixel).read_unaligned());
+                sums[0] = _mm256_sub_epi32(self.start[0], own);
+                sums[1] = _mm256_sub_epi32(self.start[1], own);
+            }
+            let [mut s0, mut s1, mut s2, mut s3, mut s4, mut s5, mut s6, mut s7] = sums;
+            let (mut inputs, mut weights, mut left) = (self.inputs, self.weights, self.steps);
+            while left > 0 {
+                let steps = left.min(STEPS);
+                asm!(
+                    "2:",
+                    "vmovdqu {even_weights_0}, ymmword ptr [{weights}]",
+                    "vmovdqu {odd_weights_0}, ymmword ptr [{weights} + 32]",
+                    "vmovdqu {even_weights_1}, ymmword ptr [{weights} + 64]",
+                    "vmovdqu {odd_weights_1}, ymmword ptr [{weights} + 96]",
+                    pixel_step!("0", "s0", "s1"),
+                    pixel_step!("1", "s2", "s3"),
+                    pixel_step!("2", "s4", "s5"),
+                    pixel_step!("3", "s6", "s7"),
+                    "add {inputs}, 4",
+                    "add {weights}, 128",
+                    "dec {steps}",
+                    "jnz 2b",
+                    inputs = inout(reg) inputs => _,
+                    weights = inout(reg) weights,
+                    steps = inout(reg) steps => _,
+                    s0 = inout(ymm_reg) s0,
+                    s1 = inout(ymm_reg) s1,
+                    s2 = inout(ymm_reg) s2,
+                    s3 = inout(ymm_reg) s3,
+                    s4 = inout(ymm_reg) s4,
+                    s5 = inout(ymm_reg) s5,
+                    s6 = inout(ymm_reg) s6,
+                    s7 = inout(ymm_reg) s7,
+                    even_weights_0 = out(ymm_reg) _,
+                    odd_weights_0 = out(ymm_reg) _,
+                    even_weights_1 = out(ymm_reg) _,
+                    odd_weights_1 = out(ymm_reg) _,
+                    even = out(ymm_reg) _,
+                    odd = out(ymm_reg) _,
+                    a = out(ymm_reg) _,
+                    b = out(ymm_reg) _,
+                    options(nostack, readonly),
+                );
+                inputs = inputs.add(Pairs::TILE * 2 * BYTES);
+                left -= steps;
+            }
+            [s0, s1, s2, s3, s4, s5, s6, s7]
+        }
+    }
+
     /// The sums of `len` pixels and one or two groups of channels, with two fewer than a whole tile: those of each pixel
     /// together.
     #[inline(always)]
