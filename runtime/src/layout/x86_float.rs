@@ -95,7 +95,7 @@ impl Thresholds<'_> {
             // Always the zero point.
             return Some((0.0, if self.clamped { self.zero_point as f32 } else { 0.0 }));
         }
-        let constraints: Vec<Constraint> = self.constraints().collect();
+        let constraints = self.constraints();
         let real = self.channel.mantissa as f64 * power_of_two(-31 - self.channel.shift);
         let nearest = (real as f32).to_bits() as i32;
         let changes = (0..=NEIGHBOURS).flat_map(|step| [step, -step]);
@@ -126,6 +126,9 @@ impl Thresholds<'_> {
             } else {
                 to = to.min(missing);
             }
+            if from > to {
+                break;
+            }
         }
         // Outputs that do not change leave one end open.
         let (from, to) = match (from == f64::MIN, to == f64::MAX) {
@@ -152,36 +155,35 @@ impl Thresholds<'_> {
     }
 
     /// Both sides of each threshold among the sums that occur.
-    fn constraints(&self) -> impl Iterator<Item = Constraint> {
-        let channel = *self.channel;
+    fn constraints(&self) -> Vec<Constraint> {
+        let channel = self.channel;
         let first = channel.bias as i64 + channel.lowest;
         let last = first + channel.span;
-        let Self {
-            zero_point,
-            clamped,
-            bias,
-            ..
-        } = *self;
-        let least = if clamped { zero_point } else { LEAST };
-        (least + 1..=i8::MAX as i64).flat_map(move |output| {
-            let steps = output - zero_point;
+        let least = if self.clamped { self.zero_point } else { LEAST };
+        let mut constraints = Vec::with_capacity(2 * 255);
+        for output in least + 1..=i8::MAX as i64 {
+            let steps = output - self.zero_point;
             // Below the zero point, ties go down.
             let tie = ((steps <= 0) as i64) << 31;
             let product = (steps << (31 + channel.shift)) - channel.rounding() + tie;
             let threshold = (product + channel.mantissa - 1).div_euclid(channel.mantissa);
-            let result = if clamped { output } else { steps };
-            let reached = (threshold <= last).then_some(Constraint {
-                sum: threshold.max(first) + bias,
-                result,
-                or_more: true,
-            });
-            let missed = (threshold > first).then_some(Constraint {
-                sum: (threshold - 1).min(last) + bias,
-                result,
-                or_more: false,
-            });
-            reached.into_iter().chain(missed)
-        })
+            let result = if self.clamped { output } else { steps };
+            if threshold <= last {
+                constraints.push(Constraint {
+                    sum: threshold.max(first) + self.bias,
+                    result,
+                    or_more: true,
+                });
+            }
+            if threshold > first {
+                constraints.push(Constraint {
+                    sum: (threshold - 1).min(last) + self.bias,
+                    result,
+                    or_more: false,
+                });
+            }
+        }
+        constraints
     }
 }
 
