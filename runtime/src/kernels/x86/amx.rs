@@ -288,6 +288,7 @@ impl Panel {
                 output,
                 first: &first,
                 second: &second,
+                one_group: false,
             };
             match output.formula([&first, &second]) {
                 FLOAT_CLAMPED => self.multiply_pairs_by::<V, FLOAT_CLAMPED>(pair),

@@ -176,6 +176,7 @@ impl Panel {
                 output,
                 first: &first,
                 second: &second,
+                one_group: false,
             };
             match output.formula([&first, &second]) {
                 FLOAT_CLAMPED => self.multiply_overlapped_by::<V, FLOAT_CLAMPED>(pair, sums),
@@ -379,17 +380,20 @@ unsafe fn finish_pairs<V: Vector>(
             output,
             first: &first,
             second: &second,
+            one_group: false,
         };
         pair.finish(sums, destination);
     }
 }
 
-/// The multipliers of two groups.
+/// The multipliers of two vectors of channels.
 #[derive(Clone, Copy)]
 pub(super) struct PairScales<'a, V: Vector> {
     pub output: &'a Output<V>,
     pub first: &'a Scales<V>,
     pub second: &'a Scales<V>,
+    /// Whether they are both halves of one group, rather than of two groups of a panel: channels lie otherwise then.
+    pub one_group: bool,
 }
 
 impl<V: Vector> PairScales<'_, V> {
@@ -435,6 +439,7 @@ pub(super) unsafe fn finish_pair<V: Vector, const FORMULA: u8, const LEN: usize>
         output,
         first,
         second,
+        one_group,
     }: PairScales<V>,
     sums: &[V; LEN],
     pixel: usize,
@@ -451,7 +456,11 @@ pub(super) unsafe fn finish_pair<V: Vector, const FORMULA: u8, const LEN: usize>
             output.scale::<FORMULA>(sums[2 * next], first),
             output.scale::<FORMULA>(sums[2 * next + 1], second),
         ]);
-        let both = packed.unzip_64(output.orders);
+        let both = if one_group {
+            packed.unzip_32(output.orders)
+        } else {
+            packed.unzip_64(output.orders)
+        };
         let (first, second) = (to.add(pixel * channels), to.add(next * channels));
         if valid == V::BYTES / 2 {
             both.store_low_half(first);

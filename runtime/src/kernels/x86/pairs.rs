@@ -137,30 +137,35 @@ unsafe fn widen_inputs(
     }
 }
 
-/// Widens the weights of a vector of channels of each group. For each step, for each group, two vectors: even and odd ones.
-/// Returns the sums of products of neighbours.
+/// Widens the weights of one or two vectors of channels. For each step, for each, two vectors: even and odd ones. Returns the sums
+/// of products of neighbours.
 ///
 /// # Safety
 ///
-/// The processor has AVX2; `from` is where the first step's vector of the first group lies, and there is room for what is
-/// written.
+/// The processor has AVX2; `from` is where the first step's first vector lies, the second lies `between` bytes after it, and the
+/// next step's `step_len` bytes; there is room for what is written.
 #[inline(always)]
-unsafe fn widen_weights(from: *const u8, steps: usize, groups: usize, to: *mut u8) -> [__m256i; 2] {
+unsafe fn widen_weights(
+    from: *const u8,
+    (vectors, between, step_len): (usize, usize, usize),
+    steps: usize,
+    to: *mut u8,
+) -> [__m256i; 2] {
     // SAFETY: the contract.
     unsafe {
         let mut sums = [_mm256_setzero_si256(); 2];
         let (mut from, mut to) = (from, to);
         for _ in 0..steps {
-            for sum in sums.iter_mut().take(groups) {
-                let bytes = _mm256_loadu_si256(from.cast());
+            for (vector, sum) in sums.iter_mut().enumerate().take(vectors) {
+                let bytes = _mm256_loadu_si256(from.add(vector * between).cast());
                 let even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(bytes));
                 let odd = _mm256_srai_epi16::<8>(bytes);
                 _mm256_storeu_si256(to.cast(), even);
                 _mm256_storeu_si256(to.add(BYTES).cast(), odd);
                 *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(even, odd));
-                from = from.add(GROUP * DEPTH_STEP);
                 to = to.add(2 * BYTES);
             }
+            from = from.add(step_len);
         }
         sums
     }
@@ -194,38 +199,51 @@ impl Block {
             let mut sums = [V::splat_32(0); 2 * MAX_TILE];
             for (first_channel, groups) in panels(channels) {
                 let weights = panel.add(groups * GroupConstants::SIZE);
-                let width = groups * BYTES / 4;
-                for half in 0..2 {
-                    let channel = first_channel + half * width;
+                // A vector of each of two groups at a time, or both vectors of one.
+                let (turns, constants, between) = if groups == 2 {
+                    (2, GroupConstants::SIZE, GROUP * DEPTH_STEP)
+                } else {
+                    (1, BYTES, BYTES)
+                };
+                for turn in 0..turns {
+                    let channel = first_channel + turn * GROUP;
                     if channel >= channels {
                         break;
                     }
-                    let from = weights.add(half * BYTES);
-                    let mut start = widen_weights(from, self.steps, groups, self.weights);
-                    for (group, start) in start.iter_mut().enumerate().take(groups) {
-                        let bias = panel.add(group * GroupConstants::SIZE + half * BYTES);
+                    let valid = GROUP.min(channels - channel);
+                    let vectors = if groups == 1 && valid <= GROUP / 2 { 1 } else { 2 };
+                    let layout = (vectors, between, groups * GROUP * DEPTH_STEP);
+                    let from = weights.add(turn * BYTES);
+                    let mut start = widen_weights(from, layout, self.steps, self.weights);
+                    for (vector, start) in start.iter_mut().enumerate().take(vectors) {
+                        let bias = panel.add(turn * BYTES + vector * constants);
                         *start = _mm256_sub_epi32(_mm256_loadu_si256(bias.cast()), *start);
                     }
-                    let first_scales = Scales::load(panel, half);
-                    let second_scales = Scales::load(panel.add((groups - 1) * GroupConstants::SIZE), half);
+                    let first_scales = Scales::load(panel, turn);
+                    let second_scales = if groups == 2 {
+                        Scales::load(panel.add(GroupConstants::SIZE), turn)
+                    } else {
+                        Scales::load(panel, 1)
+                    };
                     let scales = PairScales {
                         output: &output,
                         first: &first_scales,
                         second: &second_scales,
+                        one_group: groups == 1,
                     };
                     let task = PanelTask {
                         block: self,
                         start,
                         to: to.add(channel),
                         channels,
-                        valid: width.min(channels - channel),
+                        valid,
                     };
-                    let done = if groups == 2 { task.whole_tiles(scales) } else { 0 };
+                    let done = if vectors == 2 { task.whole_tiles(scales) } else { 0 };
                     for (first, len) in self.tiles.iter().skip(done) {
-                        task.tile(first).multiply(len, groups, &mut sums);
+                        task.tile(first).multiply(len, vectors, &mut sums);
                         let destination = task.destination(first, len);
-                        if groups == 1 {
-                            finish_single(&output, &sums, panel, half, destination);
+                        if vectors == 1 {
+                            finish_single(&output, &sums, panel, 0, destination);
                         } else {
                             scales.finish(&sums, destination);
                         }
@@ -237,7 +255,7 @@ impl Block {
     }
 }
 
-/// A vector of channels of each of a panel's groups, for all tiles.
+/// One or two vectors of channels, for all tiles.
 struct PanelTask<'a> {
     block: &'a Block,
     start: [__m256i; 2],
@@ -273,7 +291,7 @@ impl PanelTask<'_> {
         }
     }
 
-    /// Computes all whole tiles of two groups, and returns how many.
+    /// Computes all whole tiles of two vectors of channels, and returns how many.
     ///
     /// # Safety
     ///
@@ -319,7 +337,7 @@ struct Tile {
     own: *const i32,
     weights: *const u8,
     steps: usize,
-    /// For each group, what sums start from, but for the pixel's own.
+    /// For each vector of channels, what sums start from, but for the pixel's own.
     start: [__m256i; 2],
 }
 
@@ -354,7 +372,7 @@ macro_rules! pixel_step {
 }
 
 impl Tile {
-    /// The sums of a whole tile and two groups of channels, those of each pixel together. In assembly: it takes all 16
+    /// The sums of a whole tile and two vectors of channels, those of each pixel together. In assembly: it takes all 16
     /// registers, and compilers have kept sums in memory instead, which took twice the time and more.
     ///
     /// # Safety
@@ -416,7 +434,7 @@ impl Tile {
         }
     }
 
-    /// The sums of `len` pixels and one or two groups of channels, with two fewer than a whole tile: those of each pixel
+    /// The sums of `len` pixels and one or two vectors of channels, with two fewer than a whole tile: those of each pixel
     /// together.
     #[inline(always)]
     unsafe fn multiply<V: Vector>(&self, len: usize, groups: usize, sums: &mut [V; 2 * MAX_TILE]) {

@@ -57,6 +57,7 @@ impl Shallow {
                 output,
                 first: &first,
                 second: &second,
+                one_group: false,
             };
             match output.formula([&first, &second]) {
                 FLOAT_CLAMPED => self.multiply_pair::<V, FLOAT_CLAMPED>(pair),
