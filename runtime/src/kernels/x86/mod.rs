@@ -29,6 +29,7 @@ mod lookup;
 mod multiply;
 mod narrow;
 mod pairs;
+mod pairs_tile;
 mod plain;
 mod pool;
 mod product;

@@ -18,6 +18,7 @@
 use super::gather::{Order, Source};
 use super::multiply::{Destination, MAX_TILE, PairScales, finish_pair, finish_single};
 use super::narrow::first_lanes;
+use super::pairs_tile::Tile;
 use super::product::{Tiles, Walk};
 use super::requantize::{ANY, CLAMPED, FLOAT_CLAMPED, FLOAT_SIGNED, Output, SIGNED, Scales};
 use super::vector::Vector;
@@ -25,13 +26,12 @@ use crate::Band;
 use crate::layout::x86::{GROUP, GroupConstants};
 use crate::layout::x86_gemm::{CHUNK, DEPTH_STEP, Pairs, panel_weights, panels};
 use crate::operator::Linear;
-use core::arch::asm;
 use core::arch::x86_64::*;
 
 /// Bytes of a vector.
-const BYTES: usize = 32;
+pub(super) const BYTES: usize = 32;
 /// Steps of the depth whose inputs are one vector of bytes.
-const STEPS: usize = BYTES / DEPTH_STEP;
+pub(super) const STEPS: usize = BYTES / DEPTH_STEP;
 
 /// As [`product`](super::product), for processors that have AVX2 and no product of bytes that does not saturate; `V` is their
 /// vector. The arguments have been checked, but not the length of the scratch memory `prepared`.
@@ -145,18 +145,19 @@ unsafe fn widen_inputs(
 /// The processor has AVX2; `from` is where the first step's first vector lies, the second lies `between` bytes after it, and the
 /// next step's `step_len` bytes; there is room for what is written.
 #[inline(always)]
-unsafe fn widen_weights(
+unsafe fn widen_weights<const VECTORS: usize>(
     from: *const u8,
-    (vectors, between, step_len): (usize, usize, usize),
+    (between, step_len): (usize, usize),
     steps: usize,
     to: *mut u8,
 ) -> [__m256i; 2] {
     // SAFETY: the contract.
     unsafe {
-        let mut sums = [_mm256_setzero_si256(); 2];
+        let zero = _mm256_setzero_si256();
+        let mut sums = [zero; VECTORS];
         let (mut from, mut to) = (from, to);
         for _ in 0..steps {
-            for (vector, sum) in sums.iter_mut().enumerate().take(vectors) {
+            for (vector, sum) in sums.iter_mut().enumerate() {
                 let bytes = _mm256_loadu_si256(from.add(vector * between).cast());
                 let even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(bytes));
                 let odd = _mm256_srai_epi16::<8>(bytes);
@@ -167,7 +168,7 @@ unsafe fn widen_weights(
             }
             from = from.add(step_len);
         }
-        sums
+        [sums[0], *sums.get(1).unwrap_or(&zero)]
     }
 }
 
@@ -212,9 +213,12 @@ impl Block {
                     }
                     let valid = GROUP.min(channels - channel);
                     let vectors = if groups == 1 && valid <= GROUP / 2 { 1 } else { 2 };
-                    let layout = (vectors, between, groups * GROUP * DEPTH_STEP);
-                    let from = weights.add(turn * BYTES);
-                    let mut start = widen_weights(from, layout, self.steps, self.weights);
+                    let (from, step_len) = (weights.add(turn * BYTES), groups * GROUP * DEPTH_STEP);
+                    let mut start = if vectors == 1 {
+                        widen_weights::<1>(from, (between, step_len), self.steps, self.weights)
+                    } else {
+                        widen_weights::<2>(from, (between, step_len), self.steps, self.weights)
+                    };
                     for (vector, start) in start.iter_mut().enumerate().take(vectors) {
                         let bias = panel.add(turn * BYTES + vector * constants);
                         *start = _mm256_sub_epi32(_mm256_loadu_si256(bias.cast()), *start);
@@ -328,175 +332,5 @@ impl PanelTask<'_> {
             }
         }
         whole
-    }
-}
-
-/// What the innermost loop reads.
-struct Tile {
-    inputs: *const u8,
-    own: *const i32,
-    weights: *const u8,
-    steps: usize,
-    /// For each vector of channels, what sums start from, but for the pixel's own.
-    start: [__m256i; 2],
-}
-
-/// The instructions of a step for one pixel of a whole tile: its inputs' place, and the registers of its sums.
-macro_rules! pixel_step {
-    ($pixel:literal, $first:literal, $second:literal) => {
-        concat!(
-            "vpbroadcastd {even}, dword ptr [{inputs} + 64 * ",
-            $pixel,
-            "]\n",
-            "vpbroadcastd {odd}, dword ptr [{inputs} + 64 * ",
-            $pixel,
-            " + 32]\n",
-            "vpaddw {a}, {even}, {odd_weights_0}\n",
-            "vpaddw {b}, {odd}, {even_weights_0}\n",
-            "vpmaddwd {a}, {a}, {b}\n",
-            "vpaddd {",
-            $first,
-            "}, {",
-            $first,
-            "}, {a}\n",
-            "vpaddw {even}, {even}, {odd_weights_1}\n",
-            "vpaddw {odd}, {odd}, {even_weights_1}\n",
-            "vpmaddwd {even}, {even}, {odd}\n",
-            "vpaddd {",
-            $second,
-            "}, {",
-            $second,
-            "}, {even}\n",
-        )
-    };
-}
-
-impl Tile {
-    /// The sums of a whole tile and two vectors of channels, those of each pixel together. In assembly: it takes all 16
-    /// registers, and compilers have kept sums in memory instead, which took twice the time and more.
-    ///
-    /// # Safety
-    ///
-    /// The processor has AVX2; otherwise as [`multiply_size`](Self::multiply_size).
-    #[target_feature(enable = "avx2")]
-    unsafe fn multiply_whole(&self) -> [__m256i; 2 * Pairs::TILE] {
-        // SAFETY: of the pixels' inputs and of the weights, `steps` steps are read, as in `multiply_size`; nothing is written.
-        unsafe {
-            let mut sums = [self.start[0]; 2 * Pairs::TILE];
-            for (pixel, sums) in sums.chunks_exact_mut(2).enumerate() {
-                let own = _mm256_set1_epi32(self.own.add(pixel).read_unaligned());
-                sums[0] = _mm256_sub_epi32(self.start[0], own);
-                sums[1] = _mm256_sub_epi32(self.start[1], own);
-            }
-            let [mut s0, mut s1, mut s2, mut s3, mut s4, mut s5, mut s6, mut s7] = sums;
-            let (mut inputs, mut weights, mut left) = (self.inputs, self.weights, self.steps);
-            while left > 0 {
-                let steps = left.min(STEPS);
-                asm!(
-                    "2:",
-                    "vmovdqu {even_weights_0}, ymmword ptr [{weights}]",
-                    "vmovdqu {odd_weights_0}, ymmword ptr [{weights} + 32]",
-                    "vmovdqu {even_weights_1}, ymmword ptr [{weights} + 64]",
-                    "vmovdqu {odd_weights_1}, ymmword ptr [{weights} + 96]",
-                    pixel_step!("0", "s0", "s1"),
-                    pixel_step!("1", "s2", "s3"),
-                    pixel_step!("2", "s4", "s5"),
-                    pixel_step!("3", "s6", "s7"),
-                    "add {inputs}, 4",
-                    "add {weights}, 128",
-                    "dec {steps}",
-                    "jnz 2b",
-                    inputs = inout(reg) inputs => _,
-                    weights = inout(reg) weights,
-                    steps = inout(reg) steps => _,
-                    s0 = inout(ymm_reg) s0,
-                    s1 = inout(ymm_reg) s1,
-                    s2 = inout(ymm_reg) s2,
-                    s3 = inout(ymm_reg) s3,
-                    s4 = inout(ymm_reg) s4,
-                    s5 = inout(ymm_reg) s5,
-                    s6 = inout(ymm_reg) s6,
-                    s7 = inout(ymm_reg) s7,
-                    even_weights_0 = out(ymm_reg) _,
-                    odd_weights_0 = out(ymm_reg) _,
-                    even_weights_1 = out(ymm_reg) _,
-                    odd_weights_1 = out(ymm_reg) _,
-                    even = out(ymm_reg) _,
-                    odd = out(ymm_reg) _,
-                    a = out(ymm_reg) _,
-                    b = out(ymm_reg) _,
-                    options(nostack, readonly),
-                );
-                inputs = inputs.add(Pairs::TILE * 2 * BYTES);
-                left -= steps;
-            }
-            [s0, s1, s2, s3, s4, s5, s6, s7]
-        }
-    }
-
-    /// The sums of `len` pixels and one or two vectors of channels, with two fewer than a whole tile: those of each pixel
-    /// together.
-    #[inline(always)]
-    unsafe fn multiply<V: Vector>(&self, len: usize, groups: usize, sums: &mut [V; 2 * MAX_TILE]) {
-        // SAFETY: the caller's.
-        unsafe {
-            match (len, groups) {
-                (1, 1) => self.multiply_size::<V, 1, 1>(sums),
-                (2, 1) => self.multiply_size::<V, 2, 1>(sums),
-                (3, 1) => self.multiply_size::<V, 3, 1>(sums),
-                (4, 1) => self.multiply_size::<V, 4, 1>(sums),
-                (1, _) => self.multiply_size::<V, 1, 2>(sums),
-                (2, _) => self.multiply_size::<V, 2, 2>(sums),
-                _ => self.multiply_size::<V, 3, 2>(sums),
-            }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn multiply_size<V: Vector, const PIXELS: usize, const GROUPS: usize>(
-        &self,
-        sums: &mut [V; 2 * MAX_TILE],
-    ) {
-        // SAFETY: for each pixel, the inputs of `steps` steps, in pairs of vectors; the weights likewise.
-        unsafe {
-            let mut tile = [[_mm256_setzero_si256(); GROUPS]; PIXELS];
-            for (pixel, sums) in tile.iter_mut().enumerate() {
-                let own = _mm256_set1_epi32(self.own.add(pixel).read_unaligned());
-                for (sum, start) in sums.iter_mut().zip(self.start) {
-                    *sum = _mm256_sub_epi32(start, own);
-                }
-            }
-            let (mut inputs, mut weights, mut left) = (self.inputs, self.weights, self.steps);
-            while left > 0 {
-                let steps = left.min(STEPS);
-                let mut at = inputs;
-                for _ in 0..steps {
-                    let mut columns = [(self.start[0], self.start[0]); GROUPS];
-                    for (group, (even, odd)) in columns.iter_mut().enumerate() {
-                        *even = _mm256_loadu_si256(weights.add(group * 2 * BYTES).cast());
-                        *odd = _mm256_loadu_si256(weights.add(group * 2 * BYTES + BYTES).cast());
-                    }
-                    for (pixel, sums) in tile.iter_mut().enumerate() {
-                        let at = at.add(pixel * 2 * BYTES).cast::<i32>();
-                        let even = _mm256_set1_epi32(at.read_unaligned());
-                        let odd = _mm256_set1_epi32(at.add(STEPS).read_unaligned());
-                        for (sum, (even_weights, odd_weights)) in sums.iter_mut().zip(columns) {
-                            let first = _mm256_add_epi16(even, odd_weights);
-                            let second = _mm256_add_epi16(odd, even_weights);
-                            *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(first, second));
-                        }
-                    }
-                    at = at.add(DEPTH_STEP);
-                    weights = weights.add(GROUPS * 2 * BYTES);
-                }
-                inputs = inputs.add(PIXELS * 2 * BYTES);
-                left -= steps;
-            }
-            for (pixel, tile) in tile.iter().enumerate() {
-                for (group, sum) in tile.iter().enumerate() {
-                    sums[pixel * GROUPS + group] = V::load((&raw const *sum).cast());
-                }
-            }
-        }
     }
 }
