@@ -22,9 +22,9 @@ const ROM_LEN: usize = 2 << 20;
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// A program for a processor that Bochs emulates.
-pub struct Processor {
+struct Processor {
     /// What is said of it.
-    pub name: &'static str,
+    name: &'static str,
     /// Bochs's name of the processor.
     model: &'static str,
     /// The compiler's flags.
@@ -39,7 +39,7 @@ const AVX512: &str =
 /// Together they have every instruction set. Bochs 3.1 and before takes the weights of AMX's `tdpbusd` as unsigned; so it
 /// runs with weights from 0 to 127 here, and all else of AMX with all weights in a program of its own, in which plain Rust
 /// multiplies.
-pub const PROCESSORS: &[Processor] = &[
+const PROCESSORS: &[Processor] = &[
     Processor {
         name: "Arrow Lake",
         model: "arrow_lake",
@@ -71,7 +71,31 @@ pub struct Arguments {}
 /// [`Error::Failed`] if a kernel differs, [`Error::Environment`] if there is no emulator and it cannot be installed.
 pub fn run(_arguments: &Arguments) -> Result<(), Error> {
     install()?;
-    PROCESSORS.iter().try_for_each(compare)
+    compare_all()
+}
+
+/// Every table of kernels that a processor has equals the specification, on all processors. Compiler and emulator each keep
+/// one core busy; so the processors go side by side.
+///
+/// # Errors
+///
+/// [`Error::Failed`] if a kernel differs.
+pub fn compare_all() -> Result<(), Error> {
+    std::thread::scope(|scope| {
+        let started: Vec<_> = PROCESSORS
+            .iter()
+            .map(|processor| scope.spawn(|| compare(processor)))
+            .collect();
+        let ended: Vec<_> = started
+            .into_iter()
+            .map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .collect();
+        ended.into_iter().collect()
+    })
 }
 
 /// Installs the emulator, if it is not there.
@@ -88,11 +112,11 @@ pub fn install() -> Result<(), Error> {
 /// # Errors
 ///
 /// [`Error::Failed`] if it does not.
-pub fn compare(processor: &Processor) -> Result<(), Error> {
+fn compare(processor: &Processor) -> Result<(), Error> {
     let folder = target()
         .join("emulated-pc")
         .join(processor.name.replace([' ', ','], "-"));
-    let rom = elf::rom(&build(processor)?, ROM_LEN).map_err(Error::Failed)?;
+    let rom = elf::rom(&build(processor, &folder.join("build"))?, ROM_LEN).map_err(Error::Failed)?;
     let cannot = |error: std::io::Error| Error::Environment(format!("{}: {error}", folder.display()));
     let file = |name: &str| folder.join(name);
     let serial = file("serial.txt");
@@ -108,7 +132,7 @@ pub fn compare(processor: &Processor) -> Result<(), Error> {
     let (_, ended) = output_within(&mut run, LIMIT)?;
     let text = fs::read(&serial).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    eprint!("{text}");
+    eprint!("{}\n{text}", processor.name);
     if !text.ends_with("ended well\n") {
         let how = if ended {
             "ended without success"
@@ -135,8 +159,7 @@ pub fn compare(processor: &Processor) -> Result<(), Error> {
 }
 
 /// Builds the program and returns it.
-fn build(processor: &Processor) -> Result<Vec<u8>, Error> {
-    let folder = target().join("emulated-pc/build");
+fn build(processor: &Processor, folder: &Path) -> Result<Vec<u8>, Error> {
     let compiler = CrossCompiler::for_target(TRIPLE)
         .ok_or_else(|| Error::Environment(format!("no compiler for {TRIPLE}")))?;
     let mut flags = vec!["-Crelocation-model=static".to_string()];
@@ -152,7 +175,7 @@ fn build(processor: &Processor) -> Result<Vec<u8>, Error> {
             PACKAGE,
             "--target-dir",
         ])
-        .arg(&folder);
+        .arg(folder);
     command::run(&mut build)?;
     let program = folder.join(TRIPLE).join("release").join(PACKAGE);
     fs::read(&program).map_err(|error| Error::Failed(format!("{}: {error}", program.display())))

@@ -173,11 +173,7 @@ fn check_on_emulated_pc(outcome: &mut Outcome) {
             .push(format!("kernels of emulated x86-64 processors: {reason}"));
         return;
     }
-    for processor in emulated_pc::PROCESSORS {
-        outcome.check(&format!("kernels on an emulated PC: {}", processor.name), || {
-            emulated_pc::compare(processor)
-        });
-    }
+    outcome.check("kernels on emulated PCs", emulated_pc::compare_all);
 }
 
 /// The crates that are built for this machine.
