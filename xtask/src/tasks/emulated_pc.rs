@@ -79,22 +79,22 @@ pub fn run(_arguments: &Arguments) -> Result<(), Error> {
 ///
 /// # Errors
 ///
-/// [`Error::Failed`] if a kernel differs.
+/// The first processor's that differs or cannot be run; those of others are printed.
 pub fn compare_all() -> Result<(), Error> {
     std::thread::scope(|scope| {
-        let started: Vec<_> = PROCESSORS
+        let threads: Vec<_> = PROCESSORS
             .iter()
             .map(|processor| scope.spawn(|| compare(processor)))
             .collect();
-        let ended: Vec<_> = started
-            .into_iter()
-            .map(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
-            .collect();
-        ended.into_iter().collect()
+        let mut errors = threads.into_iter().filter_map(|thread| {
+            let result = thread.join();
+            result
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                .err()
+        });
+        let first = errors.next();
+        errors.for_each(|error| eprintln!("{error}"));
+        first.map_or(Ok(()), Err)
     })
 }
 
